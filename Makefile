@@ -1,0 +1,59 @@
+# make up          the demo: a node, and a week of earthquakes fed to it; Ctrl-C stops both
+# make test        everything that continuous integration runs
+# make test-fast   the Rust tests alone
+# make bench       the benchmarks
+
+SHELL := /bin/bash
+VENV  := .venv
+TARGET := wasm32-wasip2
+
+.PHONY: up test test-fast lint rust-tests function-tests python-tests bench tools rust-tools python-tools
+
+up: rust-tools
+	cargo build --release --workspace --bin tidemill
+	@exec scripts/up
+
+test: tools lint rust-tests function-tests python-tests
+
+test-fast: rust-tools rust-tests
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+rust-tests:
+	cargo test --workspace --locked
+
+# The functions have a workspace of their own, as they are built for another machine.
+function-tests:
+	cargo test --manifest-path functions/Cargo.toml --locked
+
+python-tests: $(VENV)/installed
+	cargo build --package tidemill --locked
+	$(VENV)/bin/python -m pytest tests/python
+
+$(VENV)/installed: tests/python/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/python/requirements.txt
+	touch $@
+
+# The whole workspace, so that the bench and the node are built once, with the same features.
+bench: rust-tools
+	cargo build --release --workspace --bins
+	target/release/bench
+
+tools: rust-tools python-tools
+
+# Says which tool is missing, all of them at once, and adds the target that functions are compiled for.
+rust-tools:
+	@missing=; for tool in cargo rustup cc; do \
+	  command -v $$tool >/dev/null || { echo "$$tool is missing" >&2; missing=1; }; \
+	done; \
+	[ -z "$$missing" ] || { echo "Get Rust from https://rustup.rs, and a C compiler (cc) from your system's packages." >&2; exit 1; }
+	@rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
+
+python-tools:
+	@missing=; for tool in python3 strace; do \
+	  command -v $$tool >/dev/null || { echo "$$tool is missing" >&2; missing=1; }; \
+	done; \
+	[ -z "$$missing" ] || { echo "Get them from your system's packages." >&2; exit 1; }

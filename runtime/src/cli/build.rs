@@ -1,0 +1,194 @@
+//! From the paths of a manifest to `.wasm` files: builds crate folders, or finds what was built before.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+
+use crate::deploy::Manifest;
+
+/// What functions are compiled for.
+const TARGET: &str = "wasm32-wasip2";
+/// How often the progress line moves.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Whether crate folders are built first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    /// They are.
+    Always,
+    /// They must have been.
+    Never,
+}
+
+/// Makes every function's path a `.wasm` file. Blocks while compilers run.
+pub(super) fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
+    for function in &mut manifest.functions {
+        let wasm = wasm_of(&function.path, build);
+        function.path = wasm.with_context(|| format!("function '{}'", function.name))?;
+    }
+    Ok(())
+}
+
+fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
+    ensure!(path.exists(), "its path {} does not exist; name a crate folder or a .wasm file", path.display());
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let is_crate = path.join("Cargo.toml").is_file();
+    ensure!(
+        is_crate,
+        "its path {} is a folder without a Cargo.toml; name a crate folder or a .wasm file",
+        path.display()
+    );
+    if build == Build::Always {
+        build_crate(path)?;
+    }
+    let wasm = built_file(path)?;
+    ensure!(
+        wasm.is_file(),
+        "{} has not been built: there is no {}; run 'cargo build --release --target {TARGET}' there, or 'tidemill up'",
+        path.display(),
+        wasm.display()
+    );
+    Ok(wasm)
+}
+
+/// Builds with cargo. What the compiler says goes to standard error as it is.
+fn build_crate(folder: &Path) -> anyhow::Result<()> {
+    check_target(folder)?;
+    tracing::info!(folder = %folder.display(), "building");
+    let spinner = ProgressBar::new_spinner().with_message(format!("building {}", folder.display()));
+    spinner.set_style(ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")?);
+    spinner.enable_steady_tick(TICK);
+    let mut cargo = cargo(folder);
+    cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--quiet"]);
+    let mut child = cargo.stdout(Stdio::piped()).spawn().map_err(missing_cargo)?;
+    let stdout = child.stdout.take().context("cargo has no output")?;
+    for line in BufReader::new(stdout).lines() {
+        if let Ok(Artifact { target: Some(target) }) = serde_json::from_str(&line?) {
+            spinner.set_message(format!("building {} ({})", folder.display(), target.name));
+        }
+    }
+    let status = child.wait()?;
+    spinner.finish_and_clear();
+    ensure!(status.success(), "{} does not build", folder.display());
+    tracing::info!(folder = %folder.display(), "built");
+    Ok(())
+}
+
+/// Where cargo puts the crate's wasm file.
+fn built_file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = cargo(folder);
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let output = cargo.stderr(Stdio::piped()).output().map_err(missing_cargo)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo cannot read {}: {}", folder.display(), said.trim());
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata cannot be read")?;
+    let manifest = folder.join("Cargo.toml").canonicalize()?;
+    let package = metadata.packages.iter().find(|package| package.manifest_path == manifest);
+    let package = package.with_context(|| format!("{} is a workspace, not a crate", folder.display()))?;
+    let Some(file) = package.targets.iter().find_map(Target::wasm_file) else {
+        bail!("{} makes no wasm file: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]", folder.display());
+    };
+    Ok(metadata.target_directory.join(TARGET).join("release").join(file))
+}
+
+/// Whether the compiler can make wasm at all; otherwise its own message is a riddle.
+fn check_target(folder: &Path) -> anyhow::Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder);
+    let output = rustc.output().map_err(|error| missing("rustc", error))?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    ensure!(
+        output.status.success() && libraries.is_dir(),
+        "the compiler's target {TARGET} is not installed; run 'rustup target add {TARGET}'"
+    );
+    Ok(())
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(folder).stdin(Stdio::null());
+    cargo
+}
+
+fn missing_cargo(error: std::io::Error) -> anyhow::Error {
+    missing("cargo", error)
+}
+
+fn missing(program: &str, error: std::io::Error) -> anyhow::Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return anyhow::anyhow!("{program} is not installed; get Rust from https://rustup.rs, or name a .wasm file");
+    }
+    anyhow::Error::new(error).context(format!("{program} cannot be run"))
+}
+
+/// A line of `cargo build --message-format json`, as far as it matters here.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Option<Target>,
+}
+
+/// `cargo metadata`, as far as it matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Target {
+    fn wasm_file(&self) -> Option<String> {
+        let is = |kind: &str| self.kind.iter().any(|known| known == kind);
+        if is("cdylib") {
+            return Some(format!("{}.wasm", self.name.replace('-', "_")));
+        }
+        is("bin").then(|| format!("{}.wasm", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &Path, build: Build, expected: &str) {
+        let error = wasm_of(path, build).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn paths_that_lead_to_no_wasm_say_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        check(&folder.path().join("none"), Build::Never, "does not exist");
+        check(folder.path(), Build::Never, "without a Cargo.toml");
+        let manifest = "[package]\nname = \"a-b\"\nedition = \"2024\"\n[workspace]\n";
+        std::fs::create_dir(folder.path().join("src")).unwrap();
+        std::fs::write(folder.path().join("src/lib.rs"), "").unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+        check(folder.path(), Build::Never, "crate-type = [\"cdylib\"]");
+        std::fs::write(folder.path().join("Cargo.toml"), format!("{manifest}[lib]\ncrate-type = [\"cdylib\"]\n"))
+            .unwrap();
+        check(folder.path(), Build::Never, "has not been built: there is no");
+        let wasm = folder.path().join("target/wasm32-wasip2/release/a_b.wasm");
+        std::fs::create_dir_all(wasm.parent().unwrap()).unwrap();
+        std::fs::write(&wasm, "").unwrap();
+        assert_eq!(wasm_of(folder.path(), Build::Never).unwrap(), wasm.canonicalize().unwrap());
+        assert_eq!(wasm_of(&wasm, Build::Never).unwrap(), wasm, "a file is taken as it is");
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line. Each command is a file: its arguments, its help and what it does.
+//!
+//! Standard output belongs to what a command was asked for; everything else goes to standard error. A command ends with
+//! 0 when it did what it was asked to, with 1 when it could not, with 2 when it was not asked
+//! rightly; a put that was interrupted ends with 130.
+
+mod build;
+mod check;
+mod output;
+mod put;
+mod serve;
+mod signals;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The node that commands ask unless they are told another.
+const NODE_DEFAULT: &str = "http://127.0.0.1:4567";
+
+/// Keeps streams and runs WebAssembly functions on them.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(serve::UpArgs),
+    Serve(serve::ServeArgs),
+    Check(check::CheckArgs),
+    Put(put::PutArgs),
+    Status(status::StatusArgs),
+}
+
+/// Does what the arguments say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error).context("cannot start threads")),
+    };
+    let done = runtime.block_on(run(cli.command));
+    // Whatever still blocks a thread (a read of standard input) is not waited for.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|error| failed(&error))
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(args) => serve::up(args).await?,
+        Command::Serve(args) => serve::serve(args).await?,
+        Command::Check(args) => check::check(&args)?,
+        Command::Put(args) => return put::put(args).await,
+        Command::Status(args) => status::status(args).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    output::to_stderr(&format!("error: {error:#}"));
+    ExitCode::FAILURE
+}

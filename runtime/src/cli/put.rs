@@ -1,0 +1,180 @@
+//! `tidemill put`: one record a line.
+
+mod checkpoint;
+mod lines;
+mod pace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tidemill_client::{Client, PutRecord, PutRecordsError};
+use tokio::time::Instant;
+
+use self::checkpoint::Checkpoint;
+use self::lines::{KeySource, Line, Lines};
+use self::pace::{Pace, Rate};
+use super::output::{to_stderr, to_stdout};
+use super::signals::Stop;
+
+/// How long a request in flight may go on after Ctrl-C.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Put the lines of a file into a stream, one record a line.
+///
+/// Lines keep their order and go in batches, one after the other; blank lines are skipped. A line's partition key is
+/// given with --key, or is the value of a field of the line's JSON object with --key-field, else it is the SHA-256 of
+/// the line, so that equal lines go to the same shard.
+///
+/// With --checkpoint a file remembers how many lines the node has acknowledged, and a later run goes on behind them.
+/// After a crash a few lines may be put twice, none is left out.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tidemill put orders orders.jsonl
+  tidemill put earthquakes --key-field network --rate 20 --checkpoint feed.checkpoint quakes.jsonl
+  tail -f app.log | tidemill put logs --key app --node http://127.0.0.1:4567")]
+pub(super) struct PutArgs {
+    /// The stream.
+    stream: String,
+    /// The file; '-' is standard input.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// The partition key of all records.
+    #[arg(long, value_name = "KEY", conflicts_with = "key_field")]
+    key: Option<String>,
+    /// The field of a line's JSON object that is its partition key.
+    #[arg(long, value_name = "NAME")]
+    key_field: Option<String>,
+    /// The node.
+    #[arg(long, value_name = "URL", default_value = super::NODE_DEFAULT)]
+    node: String,
+    /// Records a second at most, like 20 or 20/s; without it as fast as the node takes them.
+    #[arg(long, value_name = "N/s")]
+    rate: Option<Rate>,
+    /// Remember the progress in this file, and go on from it.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Print one line of JSON on standard output at the end: what was put, and how long it took.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done, for `--json`.
+#[derive(Debug, Default, Serialize)]
+struct Done {
+    /// Records that were acknowledged in this run.
+    records: u64,
+    /// Lines of the file that are done, with those of earlier runs and blank ones.
+    lines: u64,
+    elapsed_ms: u64,
+    interrupted: bool,
+}
+
+pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::new()?;
+    let client = Client::new(&args.node)?;
+    let mut checkpoint = Checkpoint::open(args.checkpoint.as_deref(), &args.file)?;
+    let key = KeySource::new(args.key.clone(), args.key_field.clone())?;
+    let (lines, bytes) = Lines::open(&args.file, key, checkpoint.lines())?;
+    let progress = progress_bar(bytes);
+    let mut feed = Feed { client, stream: args.stream.clone(), lines, pace: Pace::new(args.rate), progress };
+    let started = Instant::now();
+    let outcome = feed.run(&mut checkpoint, &mut stop).await;
+    feed.progress.finish_and_clear();
+    let (records, interrupted) = outcome?;
+    let elapsed = started.elapsed();
+    let elapsed_ms = u64::try_from(elapsed.as_millis())?;
+    report(&args, &Done { records, lines: checkpoint.lines(), elapsed_ms, interrupted })?;
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+fn report(args: &PutArgs, done: &Done) -> anyhow::Result<()> {
+    if args.json {
+        return to_stdout(&serde_json::to_string(done)?);
+    }
+    let seconds = (done.elapsed_ms as f64 / 1000.0).max(0.001);
+    let (records, rate) = (done.records, done.records as f64 / seconds);
+    let how = if done.interrupted { "interrupted: " } else { "" };
+    to_stderr(&format!(
+        "{how}put {records} records into {} in {seconds:.1} s ({rate:.0}/s); {} lines are done",
+        args.stream, done.lines
+    ));
+    Ok(())
+}
+
+struct Feed {
+    client: Client,
+    stream: String,
+    lines: Lines,
+    pace: Pace,
+    progress: ProgressBar,
+}
+
+impl Feed {
+    /// Puts until the lines end or the user stops it; how many records, and whether it was stopped.
+    async fn run(&mut self, checkpoint: &mut Checkpoint, stop: &mut Stop) -> anyhow::Result<(u64, bool)> {
+        let mut records = 0;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.received() => return Ok((records, true)),
+                batch = self.next_batch() => batch?,
+            };
+            let Some(last) = batch.last() else { return Ok((records, false)) };
+            let (line, offset) = (last.number, last.end_bytes);
+            let put = tokio::select! {
+                biased;
+                put = self.put(&batch, checkpoint) => put,
+                () = stopped_for_long(stop) => return Ok((records, true)),
+            };
+            put?;
+            records += batch.len() as u64;
+            checkpoint.advance(line)?;
+            self.progress.set_position(offset);
+            self.progress.set_message(format!("{records} records"));
+        }
+    }
+
+    async fn next_batch(&mut self) -> anyhow::Result<Vec<Line>> {
+        let batch = self.lines.next_batch(self.pace.batch_records_max()).await?;
+        self.pace.wait_for(batch.len()).await;
+        Ok(batch)
+    }
+
+    async fn put(&self, batch: &[Line], checkpoint: &mut Checkpoint) -> anyhow::Result<()> {
+        let records: Vec<PutRecord> = batch.iter().map(Line::record).collect();
+        let Err(PutRecordsError { placed, source }) = self.client.put_records(&self.stream, &records).await else {
+            return Ok(());
+        };
+        // Those before the first gap are done; of the others some may be put again by a later run.
+        let done = placed.iter().take_while(|place| place.is_some()).count();
+        if let Some(line) = done.checked_sub(1).and_then(|index| batch.get(index)) {
+            checkpoint.advance(line.number)?;
+        }
+        let line = batch.get(done).map_or(0, |line| line.number);
+        Err(anyhow!(source)).with_context(|| format!("line {line} was not put into the stream '{}'", self.stream))
+    }
+}
+
+async fn stopped_for_long(stop: &mut Stop) {
+    stop.received().await;
+    tokio::time::sleep(STOP_DEADLINE).await;
+}
+
+/// Shown on a terminal only.
+fn progress_bar(bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{msg}  {wide_bar}  {percent}%  {elapsed}, {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner}  {msg}  {elapsed}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

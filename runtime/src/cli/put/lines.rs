@@ -1,0 +1,262 @@
+//! Lines and their partition keys, read by a thread of its own.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tidemill_client::PutRecord;
+use tidemill_stream::limits::RECORD_BYTES_MAX;
+use tidemill_stream::record::PartitionKey;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+/// Lines that wait between the reader and the sender.
+const WAITING_LINES_MAX: usize = 512;
+
+/// Where partition keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum KeySource {
+    /// All records have this one.
+    Fixed(String),
+    /// The value of this field of the line's JSON object.
+    Field(String),
+    /// The SHA-256 of the line, in hexadecimal.
+    Digest,
+}
+
+/// A line that becomes a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Counted from 1, blank ones included.
+    pub(super) number: u64,
+    /// Where it ends in the file, bytes.
+    pub(super) end_bytes: u64,
+    key: String,
+    data: Bytes,
+}
+
+/// The lines of a file that are left to put.
+#[derive(Debug)]
+pub(super) struct Lines {
+    waiting: mpsc::Receiver<anyhow::Result<Line>>,
+    /// What comes behind the batch that was given out last.
+    failure: Option<anyhow::Error>,
+}
+
+impl Line {
+    pub(super) fn record(&self) -> PutRecord {
+        PutRecord { partition_key: self.key.clone(), explicit_hash_key: None, data: self.data.clone() }
+    }
+}
+
+impl KeySource {
+    /// From the two options, of which at most one is given.
+    pub(super) fn new(key: Option<String>, field: Option<String>) -> anyhow::Result<Self> {
+        match (key, field) {
+            (Some(key), _) => {
+                PartitionKey::parse(key.as_str()).context("--key")?;
+                Ok(Self::Fixed(key))
+            }
+            (None, Some(field)) => Ok(Self::Field(field)),
+            (None, None) => Ok(Self::Digest),
+        }
+    }
+
+    fn key_of(&self, line: &[u8]) -> anyhow::Result<String> {
+        match self {
+            Self::Fixed(key) => Ok(key.clone()),
+            Self::Digest => Ok(hexadecimal(&Sha256::digest(line))),
+            Self::Field(field) => key_in(line, field),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a string takes every byte
+        text
+    })
+}
+
+fn key_in(line: &[u8], field: &str) -> anyhow::Result<String> {
+    let object: serde_json::Value = serde_json::from_slice(line).map_err(|error| anyhow!("it is no JSON: {error}"))?;
+    let Some(value) = object.get(field) else {
+        ensure!(object.is_object(), "it is no JSON object, so it has no field '{field}' to be the partition key");
+        bail!("it has no field '{field}' to be the partition key");
+    };
+    let key = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) => number.to_string(),
+        other => bail!("its field '{field}' is {other}; a partition key is a text or a number"),
+    };
+    PartitionKey::parse(key.as_str()).with_context(|| format!("its field '{field}' is '{key}'"))?;
+    Ok(key)
+}
+
+impl Lines {
+    /// The lines of a file (`-`: of standard input) behind the first `skip`, and the file's size if it has one.
+    pub(super) fn open(file: &Path, key: KeySource, skip: u64) -> anyhow::Result<(Self, Option<u64>)> {
+        let (reader, bytes): (Box<dyn BufRead + Send>, _) = if file == Path::new("-") {
+            (Box::new(BufReader::new(io::stdin())), None)
+        } else {
+            let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let bytes = opened.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+            (Box::new(BufReader::new(opened)), bytes)
+        };
+        let (sender, waiting) = mpsc::channel(WAITING_LINES_MAX);
+        let name = file.display().to_string();
+        let read = move || send_lines(reader, &name, &key, skip, &sender);
+        std::thread::Builder::new().name("lines".to_owned()).spawn(read).context("cannot start a thread")?;
+        Ok((Self { waiting, failure: None }, bytes))
+    }
+
+    /// The lines that are there, at least one and at most `records_max`; none at the end. A line that is wrong comes as
+    /// an error behind the good ones before it.
+    pub(super) async fn next_batch(&mut self, records_max: usize) -> anyhow::Result<Vec<Line>> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let Some(first) = self.waiting.recv().await else { return Ok(Vec::new()) };
+        let mut batch = vec![first?];
+        while batch.len() < records_max {
+            match self.waiting.try_recv() {
+                Ok(Ok(line)) => batch.push(line),
+                Ok(Err(failure)) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// Ends at the end of the file, at the first line that is wrong, or when nobody waits any more.
+fn send_lines(
+    mut reader: impl BufRead,
+    name: &str,
+    key: &KeySource,
+    skip: u64,
+    sender: &mpsc::Sender<anyhow::Result<Line>>,
+) {
+    let (mut number, mut end_bytes) = (0, 0);
+    loop {
+        number += 1;
+        let line = match read_line(&mut reader) {
+            Ok(Some(line)) => line,
+            Ok(None) => return,
+            Err(error) => {
+                let _ = sender.blocking_send(Err(error.context(format!("line {number} of {name}"))));
+                return;
+            }
+        };
+        end_bytes += line.len() as u64;
+        let data = without_end(&line);
+        if number <= skip || data.is_empty() {
+            continue;
+        }
+        let made = key.key_of(data).with_context(|| format!("line {number} of {name}"));
+        let wrong = made.is_err();
+        let made = made.map(|key| Line { number, end_bytes, key, data: Bytes::copy_from_slice(data) });
+        if sender.blocking_send(made).is_err() || wrong {
+            return;
+        }
+    }
+}
+
+/// A line with its end; `None` at the end of the file.
+fn read_line(reader: &mut impl BufRead) -> anyhow::Result<Option<Vec<u8>>> {
+    let bytes_max = RECORD_BYTES_MAX as u64 + 2;
+    let mut line = Vec::new();
+    let bytes = reader.take(bytes_max).read_until(b'\n', &mut line).context("cannot be read")?;
+    ensure!(
+        without_end(&line).len() <= RECORD_BYTES_MAX,
+        "it is longer than {RECORD_BYTES_MAX} bytes, which is the most that a record may have"
+    );
+    Ok((bytes > 0).then_some(line))
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(text: &str, key: KeySource, skip: u64) -> (Vec<(u64, String, String)>, Option<String>) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let (mut lines, bytes) = Lines::open(file.path(), key, skip).unwrap();
+        assert_eq!(bytes, Some(text.len() as u64));
+        let mut found = Vec::new();
+        loop {
+            match lines.next_batch(2).await {
+                Ok(batch) if batch.is_empty() => return (found, None),
+                Ok(batch) => {
+                    let text = |line: Line| (line.number, line.key, String::from_utf8(line.data.to_vec()).unwrap());
+                    found.extend(batch.into_iter().map(text));
+                }
+                Err(error) => return (found, Some(format!("{error:#}"))),
+            }
+        }
+    }
+
+    fn field(name: &str) -> KeySource {
+        KeySource::Field(name.to_owned())
+    }
+
+    #[tokio::test]
+    async fn lines_are_numbered_and_blank_ones_skipped() {
+        let key = || KeySource::Fixed("k".to_owned());
+        let line = |number, text: &str| (number, "k".to_owned(), text.to_owned());
+        let all = vec![line(1, "a"), line(3, "b"), line(4, "c")];
+        assert_eq!(read("a\n\nb\r\nc", key(), 0).await, (all.clone(), None));
+        assert_eq!(read("a\n\nb\r\nc\n", key(), 1).await, (all[1..].to_vec(), None), "behind the checkpoint");
+        assert_eq!(read("", key(), 0).await, (vec![], None));
+        assert_eq!(read("a\n", key(), 9).await, (vec![], None), "a checkpoint behind the end");
+    }
+
+    #[tokio::test]
+    async fn keys_come_from_a_field_or_from_the_line() {
+        let (found, error) = read("{\"n\":\"uw\"}\n{\"n\":7}\n", field("n"), 0).await;
+        assert_eq!(error, None);
+        assert_eq!(found.iter().map(|(_, key, _)| key.as_str()).collect::<Vec<_>>(), ["uw", "7"]);
+        let (found, _) = read("abc\nabc\nx\n", KeySource::Digest, 0).await;
+        // The digest of "abc" is FIPS 180-2's example.
+        assert_eq!(found[0].1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(found[0].1 == found[1].1 && found[1].1 != found[2].1);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_wrong_is_named_behind_the_good_ones() {
+        for (bad, expected) in [
+            ("{\"m\":1}", "line 2 of FILE: it has no field 'n' to be the partition key"),
+            ("[1]", "line 2 of FILE: it is no JSON object, so it has no field 'n' to be the partition key"),
+            ("{", "line 2 of FILE: it is no JSON: EOF while parsing an object at line 1 column 1"),
+            ("{\"n\":null}", "line 2 of FILE: its field 'n' is null; a partition key is a text or a number"),
+            (
+                "{\"n\":\"\"}",
+                "line 2 of FILE: its field 'n' is '': a partition key has 1 to 256 characters, this one has 0",
+            ),
+        ] {
+            let (found, error) = read(&format!("{{\"n\":\"a\"}}\n{bad}\n{{\"n\":\"c\"}}\n"), field("n"), 0).await;
+            assert_eq!(found.len(), 1, "{bad}");
+            let error = error.unwrap();
+            let (head, tail) = error.split_once(" of /").map_or((error.as_str(), ""), |(head, tail)| {
+                (head, tail.split_once(": ").map_or("", |(_, tail)| tail))
+            });
+            assert_eq!(format!("{head} of FILE: {tail}"), expected);
+        }
+        let long = "x".repeat(RECORD_BYTES_MAX + 1);
+        let (found, error) = read(&format!("{}\n{long}\n", &long[1..]), KeySource::Digest, 0).await;
+        assert_eq!(found.len(), 1, "the longest record is taken");
+        assert!(error.unwrap().contains("it is longer than 1048576 bytes"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The manifest: the streams, functions and triggers that a node shall have.
+//!
+//! What a [`Manifest`] holds has been checked: every name is legal, every amount in its range, every trigger's stream
+//! and function is there. This module must not know how any of it is brought about.
+
+mod error;
+mod fields;
+mod read;
+mod tree;
+mod units;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidemill_stream::clock::Timestamp;
+use tidemill_stream::name::StreamName;
+
+pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
+use crate::functions::FunctionName;
+use crate::limits;
+
+/// What a node shall have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// Streams, by name.
+    pub streams: Vec<StreamSpec>,
+    /// Functions, by name.
+    pub functions: Vec<FunctionSpec>,
+    /// Triggers, in the order of the file.
+    pub triggers: Vec<TriggerSpec>,
+}
+
+/// A stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Its name.
+    pub name: StreamName,
+    /// How many shards it is created with.
+    pub shards: u32,
+    /// How long it keeps records.
+    pub retention: Duration,
+}
+
+/// A function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// Its name.
+    pub name: FunctionName,
+    /// A crate folder to build, or a `.wasm` file; seen from where the node runs.
+    pub path: PathBuf,
+    /// The memory that one instance may use, bytes.
+    pub memory_bytes: usize,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// What the function may ask for by name.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A trigger: which function gets the records of which stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerSpec {
+    /// Its name.
+    pub name: String,
+    /// The stream.
+    pub stream: StreamName,
+    /// The function.
+    pub function: FunctionName,
+    /// Where it begins when it is created.
+    pub start: Start,
+    /// Records of one batch at most.
+    pub batch_records_max: usize,
+}
+
+/// Where a trigger begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that is kept.
+    TrimHorizon,
+    /// Behind the last record there is when the trigger is created.
+    Latest,
+    /// At the first record that arrived at this time or later.
+    At(Timestamp),
+}
+
+impl Manifest {
+    /// Reads and checks a file. Paths in it are seen from the folder that it lies in.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(limits::MANIFEST_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > limits::MANIFEST_BYTES_MAX {
+            let message = format!("it is larger than {} bytes", limits::MANIFEST_BYTES_MAX);
+            return Err(unreadable(std::io::Error::other(message)));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Self::parse(&path.display().to_string(), folder, &text)?)
+    }
+
+    /// Checks a text. `file` is what errors call it; paths in it are seen from `folder`.
+    pub fn parse(file: &str, folder: &Path, text: &str) -> Result<Self, InvalidManifest> {
+        read::manifest(folder, text).map_err(|mistakes| InvalidManifest { file: file.to_owned(), mistakes })
+    }
+}

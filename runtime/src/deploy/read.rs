@@ -1,0 +1,264 @@
+//! From the tree to the manifest: reads all of it and collects every mistake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_saphyr::Spanned;
+use tidemill_stream::clock::Timestamp;
+use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
+use tidemill_stream::name::StreamName;
+
+use super::error::{Mistake, Place, Problem};
+use super::fields::{Legal, Mistakes, Part, entries, nearest, text, wrong_type};
+use super::tree::{Name, Node, Value};
+use super::{FunctionSpec, Manifest, Start, StreamSpec, TriggerSpec};
+use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+use crate::functions::{FunctionName, FunctionSettings};
+use crate::limits;
+
+const MANIFEST: Legal = Legal { fields: &["streams", "functions", "triggers"], planned: &[] };
+const STREAM: Legal = Legal {
+    fields: &["shards", "retention"],
+    planned: &[
+        ("mode", "streams are provisioned: say how many shards"),
+        ("capacity", "shards have no throughput limits"),
+    ],
+};
+const FUNCTION: Legal = Legal {
+    fields: &["path", "memory", "timeout", "config"],
+    planned: &[
+        ("secrets", "functions get no secrets"),
+        ("allow", "functions can neither emit records nor call out"),
+        ("isolation", "instances are kept warm between batches"),
+    ],
+};
+const TRIGGER: Legal = Legal {
+    fields: &["name", "stream", "function", "start", "batch_size"],
+    planned: &[
+        ("window", "a batch is delivered as soon as there are records"),
+        ("parallelization", "each shard delivers one batch at a time"),
+        ("retries", "a failed batch is retried until it succeeds"),
+        ("on_failure", "a failed batch is retried until it succeeds"),
+        ("filter", "every record is delivered"),
+        ("semantics", "there is one kind of trigger"),
+    ],
+};
+
+/// Reads a manifest, or all that is wrong with it.
+pub(super) fn manifest(folder: &Path, yaml: &str) -> Result<Manifest, Vec<Mistake>> {
+    let root = tree(yaml)?;
+    let mut mistakes = Mistakes::default();
+    let manifest = Part::open(&root, "the manifest".to_owned(), &MANIFEST, &mut mistakes)
+        .map(|part| sections(folder, &part, &mut mistakes));
+    let mistakes = mistakes.sorted();
+    if mistakes.is_empty() { Ok(manifest.unwrap_or_default()) } else { Err(mistakes) }
+}
+
+fn tree(yaml: &str) -> Result<Node, Vec<Mistake>> {
+    if yaml.trim().is_empty() {
+        return Ok(Node { place: Place::START, value: Value::Null });
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options::<Spanned<Value>>(yaml, options)
+        .map(Node::from)
+        .map_err(|error| vec![unreadable(&error)])
+}
+
+fn unreadable(error: &serde_saphyr::Error) -> Mistake {
+    let place = error.location().map_or(Place::START, Place::from);
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        return Mistake { place, problem: Problem::DuplicateKey { key: key.clone() } };
+    }
+    let message = error.to_string();
+    let suffix = format!(" at line {}, column {}", place.line, place.column); // said already, in front
+    let message = message.strip_suffix(&suffix).unwrap_or(&message).to_owned();
+    Mistake { place, problem: Problem::Yaml { message } }
+}
+
+fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest {
+    let streams = named(part, "streams", mistakes);
+    let functions = named(part, "functions", mistakes);
+    let known = Known { streams, functions };
+    Manifest {
+        streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
+        functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, mistakes)).collect(),
+        triggers: triggers(part, &known, mistakes),
+    }
+}
+
+/// The entries of a section that maps names to parts.
+fn named<'a>(part: &Part<'a>, field: &str, mistakes: &mut Mistakes) -> &'a [(Name, Node)] {
+    part.get(field).and_then(|node| entries(node, &part.what(field), mistakes)).unwrap_or_default()
+}
+
+fn stream(name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<StreamSpec> {
+    let part = Part::open(node, format!("stream '{}'", name.text), &STREAM, mistakes)?;
+    let shards = part.integer("shards", 1, SHARDS_PER_STREAM_MAX.into(), mistakes).unwrap_or(1);
+    let (shortest, longest) = (limits::RETENTION_MIN, limits::RETENTION_MAX);
+    let retention = part.duration("retention", shortest, longest, mistakes).unwrap_or(RETENTION_DEFAULT);
+    let shards = u32::try_from(shards).unwrap_or(SHARDS_PER_STREAM_MAX);
+    stream_name(&name.text, name.place, mistakes).map(|name| StreamSpec { name, shards, retention })
+}
+
+fn stream_name(given: &str, place: Place, mistakes: &mut Mistakes) -> Option<StreamName> {
+    let parsed = StreamName::parse(given);
+    parsed.map_err(|error| mistakes.note(place, Problem::Name { message: error.to_string() })).ok()
+}
+
+fn function(folder: &Path, name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<FunctionSpec> {
+    let function_name = function_name(name, mistakes);
+    let part = Part::open(node, format!("function '{}'", name.text), &FUNCTION, mistakes)?;
+    let (least, most) = (MEMORY_BYTES_MIN as u64, MEMORY_BYTES_MAX as u64);
+    let memory_bytes = part.size_bytes("memory", least, most, mistakes).and_then(|bytes| usize::try_from(bytes).ok());
+    let (shortest, longest) = (Duration::from_millis(TIMEOUT_MS_MIN), Duration::from_millis(TIMEOUT_MS_MAX));
+    let timeout = part.duration("timeout", shortest, longest, mistakes);
+    let config = config(&part, mistakes);
+    let path = part.need("path", "functions/score", mistakes)?;
+    let path = text(path, part.what("path"), mistakes)?;
+    let default = FunctionSettings::default();
+    Some(FunctionSpec {
+        name: function_name?,
+        path: folder.join(path),
+        memory_bytes: memory_bytes.unwrap_or(default.memory_bytes),
+        timeout: timeout.unwrap_or(default.timeout),
+        config,
+    })
+}
+
+fn function_name(name: &Name, mistakes: &mut Mistakes) -> Option<FunctionName> {
+    let parsed = FunctionName::parse(&name.text);
+    parsed.map_err(|error| mistakes.note(name.place, Problem::Name { message: error.to_string() })).ok()
+}
+
+fn config(part: &Part<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+    let mut config = BTreeMap::new();
+    for (name, node) in named(part, "config", mistakes) {
+        let what = format!("'{}' in {}", name.text, part.what("config"));
+        if let Some(value) = text(node, what, mistakes) {
+            config.insert(name.text.clone(), value.to_owned());
+        }
+    }
+    config
+}
+
+/// What a trigger may name.
+struct Known<'a> {
+    streams: &'a [(Name, Node)],
+    functions: &'a [(Name, Node)],
+}
+
+fn triggers(part: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<TriggerSpec> {
+    let Some(node) = part.get("triggers") else { return Vec::new() };
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Null => &[],
+        other => {
+            mistakes
+                .note(node.place, wrong_type(part.what("triggers"), "a list (each item begins with '- name:')", other));
+            &[]
+        }
+    };
+    let mut lines = BTreeMap::new();
+    items.iter().filter_map(|item| trigger(item, known, &mut lines, mistakes)).collect()
+}
+
+/// `lines` holds the line of each trigger name seen so far.
+fn trigger<'a>(
+    node: &'a Node,
+    known: &Known<'_>,
+    lines: &mut BTreeMap<&'a str, u64>,
+    mistakes: &mut Mistakes,
+) -> Option<TriggerSpec> {
+    let part = Part::open(node, trigger_within(node), &TRIGGER, mistakes)?;
+    let name = part.need("name", "score-orders", mistakes).and_then(|node| trigger_name(&part, node, lines, mistakes));
+    let stream = part.need("stream", "orders", mistakes);
+    let stream = stream.and_then(|node| reference(&part, "stream", node, known.streams, mistakes));
+    let function = part.need("function", "score", mistakes);
+    let function = function.and_then(|node| reference(&part, "function", node, known.functions, mistakes));
+    let start = part.need("start", "trim-horizon", mistakes).and_then(|node| start(&part, node, mistakes));
+    let batch = part.integer("batch_size", 1, limits::BATCH_RECORDS_MAX as u64, mistakes);
+    let batch = batch.and_then(|records| usize::try_from(records).ok());
+    Some(TriggerSpec {
+        name: name?.to_owned(),
+        stream: StreamName::parse(stream?).ok()?, // an illegal name was noted where the stream is
+        function: FunctionName::parse(function?).ok()?, // so was this
+        start: start?,
+        batch_records_max: batch.unwrap_or(limits::BATCH_RECORDS_DEFAULT),
+    })
+}
+
+/// How messages call a trigger: by its name, if it has one.
+fn trigger_within(node: &Node) -> String {
+    let Value::Map(entries) = &node.value else { return "a trigger".to_owned() };
+    let name = entries.iter().find(|(name, _)| name.text == "name").map(|(_, node)| &node.value);
+    if let Some(Value::Text(name)) = name { format!("trigger '{name}'") } else { "a trigger".to_owned() }
+}
+
+fn trigger_name<'a>(
+    part: &Part<'_>,
+    node: &'a Node,
+    lines: &mut BTreeMap<&'a str, u64>,
+    mistakes: &mut Mistakes,
+) -> Option<&'a str> {
+    let name = text(node, part.what("name"), mistakes)?;
+    check_trigger_name(name, node.place, mistakes);
+    if let Some(first_line) = lines.get(name) {
+        mistakes.note(node.place, Problem::Duplicate { name: name.to_owned(), first_line: *first_line });
+        return None;
+    }
+    lines.insert(name, node.place.line);
+    Some(name)
+}
+
+/// The name of a stream or function that must be in the manifest.
+fn reference<'a>(
+    part: &Part<'_>,
+    kind: &'static str,
+    node: &'a Node,
+    known: &[(Name, Node)],
+    mistakes: &mut Mistakes,
+) -> Option<&'a str> {
+    let name = text(node, part.what(kind), mistakes)?;
+    let names = || known.iter().map(|(name, _)| name.text.as_str());
+    if names().any(|known| known == name) {
+        return Some(name);
+    }
+    let problem = Problem::Dangling {
+        within: part.within.clone(),
+        kind,
+        name: name.to_owned(),
+        nearest: nearest(name, names()),
+        known: names().map(str::to_owned).collect(),
+    };
+    mistakes.note(node.place, problem);
+    None
+}
+
+fn start(part: &Part<'_>, node: &Node, mistakes: &mut Mistakes) -> Option<Start> {
+    let given = text(node, part.what("start"), mistakes)?;
+    let start = match given {
+        "trim-horizon" => Some(Start::TrimHorizon),
+        "latest" => Some(Start::Latest),
+        time => timestamp(time).map(Start::At),
+    };
+    if start.is_none() {
+        mistakes.note(node.place, Problem::Start { what: part.what("start"), given: given.to_owned() });
+    }
+    start
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(time.as_millisecond()).ok().map(Timestamp::from_millis)
+}
+
+fn check_trigger_name(name: &str, place: Place, mistakes: &mut Mistakes) {
+    let max = limits::TRIGGER_NAME_CHARS_MAX;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !(1..=max).contains(&name.len()) || !name.bytes().all(legal) {
+        let message =
+            format!("'{name}' is not a trigger name: use 1 to {max} characters of a-z, A-Z, 0-9, '_' and '-'");
+        mistakes.note(place, Problem::Name { message });
+    }
+}

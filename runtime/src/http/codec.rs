@@ -1,0 +1,64 @@
+//! The formats of a body: bytes to wire shapes and back.
+//!
+//! This module must not know what a shape means.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::error::{ApiError, ErrorKind};
+
+/// A format that bodies come and go in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codec {
+    /// `application/x-amz-json-1.1`, what AWS's clients send.
+    AwsJson,
+    /// `application/json`, the same for those who type it by hand.
+    Json,
+}
+
+impl Codec {
+    /// The format that a request says it has. One that says nothing is refused: it is what a web page could send
+    /// across origins.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let given = headers.get(CONTENT_TYPE).map(HeaderValue::to_str).and_then(Result::ok).unwrap_or_default();
+        let media = given.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/x-amz-json-1.1") {
+            Ok(Self::AwsJson)
+        } else if media.eq_ignore_ascii_case("application/json") {
+            Ok(Self::Json)
+        } else {
+            let message = format!(
+                "The content type '{media}' is not supported: use 'application/x-amz-json-1.1' or 'application/json'."
+            );
+            Err(ApiError::new(ErrorKind::UnsupportedMediaType, message))
+        }
+    }
+
+    /// What an answer in this format says it is.
+    pub(super) fn content_type(self) -> HeaderValue {
+        match self {
+            Self::AwsJson => HeaderValue::from_static(tidemill_wire::JSON_CONTENT_TYPE),
+            Self::Json => HeaderValue::from_static("application/json"),
+        }
+    }
+
+    /// Reads a shape; texts that can lie in `body` do.
+    pub(super) fn decode<'a, T: Deserialize<'a>>(self, body: &'a [u8]) -> Result<T, ApiError> {
+        match self {
+            Self::AwsJson | Self::Json => serde_json::from_slice(body)
+                .map_err(|error| ApiError::new(ErrorKind::Serialization, format!("The request is not valid: {error}"))),
+        }
+    }
+
+    /// Writes a shape, into a buffer of about the right size when the caller knows it.
+    pub(super) fn encode<T: Serialize>(self, shape: &T, bytes_expected: usize) -> Result<Bytes, ApiError> {
+        let mut body = Vec::with_capacity(bytes_expected);
+        match self {
+            Self::AwsJson | Self::Json => serde_json::to_writer(&mut body, shape)
+                .map_err(|error| ApiError::internal("the answer could not be written", &error))?,
+        }
+        Ok(body.into())
+    }
+}

@@ -1,0 +1,217 @@
+//! One request of the API: from its head to its answer.
+//!
+//! Promises that every answer carries a request id, that a body is bounded before it is read, and that no request
+//! outlives its deadline. It must not know what an operation does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::HttpState;
+use super::auth::Caller;
+use super::codec::Codec;
+use super::context::Context;
+use super::error::{ApiError, ErrorKind};
+use super::operation;
+
+/// What requests share.
+pub(super) struct Door {
+    state: HttpState,
+    /// A permit for each KiB of request bodies in work.
+    bodies: Semaphore,
+}
+
+impl Door {
+    pub(super) fn new(state: HttpState) -> Self {
+        // One body of the largest size always finds room.
+        let bytes = state.limits.bodies_bytes_max.max(state.limits.body_bytes_max);
+        let bodies = Semaphore::new((bytes >> 10) + 1);
+        Self { state, bodies }
+    }
+
+    pub(super) fn state(&self) -> &HttpState {
+        &self.state
+    }
+}
+
+/// `POST /`
+pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let started = Instant::now();
+    let id = RequestId::random();
+    let (head, body) = request.into_parts();
+    let target = target(&head);
+    let name = target.as_ref().map_or("unknown", |operation| operation.name());
+    let span = tracing::info_span!("request", operation = name, request_id = %id, stream = Empty, status = Empty);
+    let codec = Codec::of(&head.headers);
+    let answer = async {
+        let answer = match (&target, &codec) {
+            (Ok(operation), Ok(codec)) => run(&door, *operation, *codec, &head, body, started).await,
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error.clone()),
+        };
+        let status = answer.as_ref().map_or_else(|error| error.kind.status(), |_| StatusCode::OK);
+        Span::current().record("status", status.as_u16());
+        tracing::debug!(took_us = started.elapsed().as_micros(), "answered");
+        answer
+    };
+    let answer = answer.instrument(span).await;
+    let error = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "none");
+    let response = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
+    door.state.metrics.answered(name, error, started.elapsed(), response.1);
+    response.0
+}
+
+async fn run(
+    door: &Door,
+    operation: Operation,
+    codec: Codec,
+    head: &Parts,
+    body: Body,
+    started: Instant,
+) -> Result<Bytes, ApiError> {
+    let limits = &door.state.limits;
+    let deadline = started + limits.request_timeout;
+    let late = |_| body_is_late(limits.request_timeout);
+    let received = timeout_at(deadline, receive(door, head, body)).await;
+    // Held to the end: the decoded request lies in memory as long as its body.
+    let (body, _permit) = received.map_err(late)??;
+    door.state.metrics.received(body.len());
+    let caller = Caller::of(head, &door.state.defaults);
+    let context = Context { state: &door.state, caller: &caller, codec };
+    match timeout_at(deadline, operation::run(operation, &context, &body)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ApiError::internal("a request missed its deadline", &operation.name())),
+    }
+}
+
+fn body_is_late(timeout: Duration) -> ApiError {
+    let message = format!("The request was not complete after {} ms.", timeout.as_millis());
+    ApiError::new(ErrorKind::RequestTimeout, message)
+}
+
+/// The operation that `X-Amz-Target` names.
+fn target(head: &Parts) -> Result<Operation, ApiError> {
+    let unknown = |message: String| ApiError::new(ErrorKind::UnknownOperation, message);
+    let Some(target) = head.headers.get("x-amz-target").map(|value| value.to_str().unwrap_or_default()) else {
+        return Err(unknown(format!("The header X-Amz-Target is missing: use {TARGET_PREFIX}<operation>.")));
+    };
+    let name = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
+    match Operation::parse(name) {
+        Some(operation) => Ok(operation),
+        None if OPERATION_NAMES.contains(&name) => {
+            Err(unknown(format!("The operation {name} is not served by this node yet.")))
+        }
+        None => {
+            let target: String = target.chars().take(super::limits::ECHO_CHARS_MAX).collect();
+            Err(unknown(format!("There is no operation '{target}': use {TARGET_PREFIX}<operation>.")))
+        }
+    }
+}
+
+/// The whole body, and the room in memory that it was granted.
+async fn receive<'d>(door: &'d Door, head: &Parts, mut body: Body) -> Result<(Bytes, SemaphorePermit<'d>), ApiError> {
+    let bytes_max = door.state.limits.body_bytes_max;
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(body_too_large(bytes_max));
+    }
+    let bytes_granted = announced.unwrap_or(bytes_max);
+    let permits = u32::try_from((bytes_granted >> 10) + 1).unwrap_or(u32::MAX);
+    let permit = door.bodies.acquire_many(permits).await;
+    let permit = permit.map_err(|error| ApiError::internal("no room for a request body", &error))?;
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(frame) = body.frame().await {
+        let broken = |error| ApiError::new(ErrorKind::Serialization, format!("The request broke off: {error}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if whole.len() + data.len() > bytes_max {
+            return Err(body_too_large(bytes_max));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok((whole.freeze(), permit))
+}
+
+fn body_too_large(bytes_max: usize) -> ApiError {
+    let message = format!("The request body is larger than {bytes_max} bytes.");
+    ApiError::new(ErrorKind::RequestTooLarge, message)
+}
+
+/// The answer and the bytes of its body.
+fn respond(id: &RequestId, codec: Codec, answer: Result<Bytes, ApiError>) -> (Response, usize) {
+    let (status, error, body) = match answer {
+        Ok(body) => (StatusCode::OK, None, body),
+        Err(error) => {
+            let body = codec.encode(&error.body(), error.message.len() + 64).unwrap_or_default();
+            (error.kind.status(), Some(error.kind), body)
+        }
+    };
+    let bytes = body.len();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, codec.content_type());
+    headers.insert(HeaderName::from_static("x-amzn-requestid"), id.header());
+    headers.insert(HeaderName::from_static("x-amz-id-2"), id.second_header());
+    if let Some(kind) = error {
+        headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind.name()));
+    }
+    (response, bytes)
+}
+
+/// Names one request in the logs of both sides.
+struct RequestId {
+    first: String,
+    second: String,
+}
+
+impl RequestId {
+    fn random() -> Self {
+        let bits: u128 = rand::random();
+        // The shape of a version 4 UUID (RFC 9562).
+        let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let (time_low, time_mid, time_high) = ((bits >> 96) as u32, (bits >> 80) as u16, (bits >> 64) as u16);
+        let (sequence, node) = ((bits >> 48) as u16, bits as u64 & 0xffff_ffff_ffff);
+        let first = format!("{time_low:08x}-{time_mid:04x}-{time_high:04x}-{sequence:04x}-{node:012x}");
+        Self { first, second: format!("{:032x}", rand::random::<u128>()) }
+    }
+
+    fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.first).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    fn second_header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.second).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_a_version_4_uuid() {
+        let id = RequestId::random().to_string();
+        let parts: Vec<&str> = id.split('-').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
+        assert!(parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']), "{id}");
+        assert_ne!(id, RequestId::random().to_string());
+    }
+}

@@ -1,0 +1,222 @@
+//! The one table from what went wrong to what the wire says: the error's name and its HTTP status.
+//!
+//! Names are those of the Kinesis service model and of AWS JSON 1.1; `InternalFailureException` is the only one of the
+//! model that is the server's fault. What the operator must know of it is logged, and the caller told to look there.
+
+use std::fmt::Display;
+
+use http::StatusCode;
+use tidemill_stream::clock::Timestamp;
+use tidemill_stream::create::CreateStreamError;
+use tidemill_stream::delete::DeleteStreamError;
+use tidemill_stream::error::StoreError;
+use tidemill_stream::put::{PutError, PutFailure};
+use tidemill_stream::read::{PositionError, ReadError};
+use tidemill_wire::ErrorBody;
+
+use super::iterator::TokenError;
+use super::limits::TOKEN_LIFETIME;
+
+/// An error of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorKind {
+    DryRun,
+    ExpiredIterator,
+    ExpiredNextToken,
+    InternalFailure,
+    InvalidArgument,
+    LimitExceeded,
+    ProvisionedThroughputExceeded,
+    RequestTimeout,
+    RequestTooLarge,
+    ResourceInUse,
+    ResourceNotFound,
+    Serialization,
+    UnknownOperation,
+    UnsupportedMediaType,
+    Validation,
+}
+
+impl ErrorKind {
+    /// Its name on the wire.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::DryRun => "DryRunOperationException",
+            Self::ExpiredIterator => "ExpiredIteratorException",
+            Self::ExpiredNextToken => "ExpiredNextTokenException",
+            Self::InternalFailure => "InternalFailureException",
+            Self::InvalidArgument => "InvalidArgumentException",
+            Self::LimitExceeded => "LimitExceededException",
+            Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
+            Self::RequestTimeout => "RequestTimeoutException",
+            Self::RequestTooLarge => "RequestEntityTooLargeException",
+            Self::ResourceInUse => "ResourceInUseException",
+            Self::ResourceNotFound => "ResourceNotFoundException",
+            Self::Serialization => "SerializationException",
+            Self::UnknownOperation => "UnknownOperationException",
+            Self::UnsupportedMediaType => "UnsupportedMediaTypeException",
+            Self::Validation => "ValidationException",
+        }
+    }
+
+    /// Its HTTP status.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::InternalFailure => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::DryRun
+            | Self::ExpiredIterator
+            | Self::ExpiredNextToken
+            | Self::InvalidArgument
+            | Self::LimitExceeded
+            | Self::ProvisionedThroughputExceeded
+            | Self::ResourceInUse
+            | Self::ResourceNotFound
+            | Self::Serialization
+            | Self::UnknownOperation
+            | Self::Validation => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// What a caller is told instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    pub(super) kind: ErrorKind,
+    pub(super) message: String,
+}
+
+impl ApiError {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// The node's own trouble: logged in full.
+    pub(super) fn internal(what: &'static str, error: &dyn Display) -> Self {
+        tracing::error!(%error, "{what}");
+        Self::new(ErrorKind::InternalFailure, "Internal Service Failure: the node's log says more.")
+    }
+
+    pub(super) fn no_stream(name: &dyn Display, account: &str) -> Self {
+        Self::new(ErrorKind::ResourceNotFound, format!("Stream {name} under account {account} not found."))
+    }
+
+    pub(super) fn no_shard(shard: &dyn Display, stream: &dyn Display, account: &str) -> Self {
+        let message = format!("Could not find shard {shard} in stream {stream} under account {account}.");
+        Self::new(ErrorKind::ResourceNotFound, message)
+    }
+
+    /// The error as its body. AWS spells the message of a `SerializationException` with a capital.
+    pub(super) fn body(&self) -> ErrorBody {
+        let kind = self.kind.name().to_owned();
+        let message = Some(self.message.clone());
+        if self.kind == ErrorKind::Serialization {
+            ErrorBody { kind, message: None, capital_message: message }
+        } else {
+            ErrorBody { kind, message, capital_message: None }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal("the store failed", &error)
+    }
+}
+
+/// Errors of the store, told to a caller of this account.
+impl ApiError {
+    pub(super) fn of_create(error: CreateStreamError, account: &str) -> Self {
+        match error {
+            CreateStreamError::Exists(name) => {
+                let message = format!("Stream {name} under account {account} already exists.");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            CreateStreamError::ShardCount { given, max } => {
+                let message = format!("A stream has at most {max} shards; {given} were asked for.");
+                Self::new(ErrorKind::LimitExceeded, message)
+            }
+            CreateStreamError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn of_delete(error: DeleteStreamError, account: &str) -> Self {
+        match error {
+            DeleteStreamError::NoStream(error) => Self::no_stream(&error.name, account),
+            DeleteStreamError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn of_read(error: ReadError, account: &str) -> Self {
+        match error {
+            ReadError::NoStream(error) => Self::no_stream(&error.name, account),
+            ReadError::NoShard(error) => Self::no_shard(&error.shard, &error.stream, account),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn of_position(error: PositionError, account: &str) -> Self {
+        match error {
+            PositionError::Read(error) => Self::of_read(error, account),
+            PositionError::ForeignSequence { sequence, shard, stream } => Self::invalid(format!(
+                "StartingSequenceNumber {sequence} used in GetShardIterator on shard {shard} in stream {stream} under \
+                 account {account} is invalid because it did not come from this stream."
+            )),
+        }
+    }
+
+    pub(super) fn of_put(error: PutError, account: &str) -> Self {
+        match error {
+            PutError::NoStream(error) => Self::no_stream(&error.name, account),
+            PutError::NotActive { name, status } => {
+                let message = format!("Stream {name} under account {account} is {status:?}, not ACTIVE or UPDATING.");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            error @ (PutError::Count { .. } | PutError::RecordTooLarge { .. } | PutError::TooLarge { .. }) => {
+                Self::invalid(error.to_string())
+            }
+        }
+    }
+
+    /// A shard iterator that is not taken.
+    pub(super) fn of_iterator(error: TokenError, now: Timestamp) -> Self {
+        match error {
+            TokenError::Garbled => Self::invalid("Invalid ShardIterator."),
+            TokenError::Expired { issued } => {
+                let (issued, now, lifetime) = (issued.as_millis(), now.as_millis(), TOKEN_LIFETIME.as_millis());
+                let message = format!(
+                    "Iterator expired: it was created at {issued} ms, now is {now} ms, and it lives {lifetime} ms."
+                );
+                Self::new(ErrorKind::ExpiredIterator, message)
+            }
+        }
+    }
+
+    /// A paging token that is not taken.
+    pub(super) fn of_next_token(error: TokenError) -> Self {
+        match error {
+            TokenError::Garbled => Self::invalid("Invalid NextToken."),
+            TokenError::Expired { .. } => {
+                let message = "NextToken expired: begin the listing anew.";
+                Self::new(ErrorKind::ExpiredNextToken, message)
+            }
+        }
+    }
+
+    /// For a put of one record; in a put of several, a failure is told beside the record.
+    pub(super) fn of_failure(failure: &PutFailure, account: &str) -> Self {
+        match failure {
+            PutFailure::Throughput(reason) => {
+                let message = format!("Rate exceeded under account {account}: {reason}");
+                Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
+            }
+            PutFailure::Internal(reason) => Self::internal("a record could not be appended", reason),
+        }
+    }
+}

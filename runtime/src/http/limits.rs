@@ -1,0 +1,53 @@
+//! The limits of connections and requests.
+
+use std::time::Duration;
+
+/// How much the door takes, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections open at once; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long a connection may take for the head of a request, idle time before it included.
+    pub header_timeout: Duration,
+    /// One request body. 10 MiB of records are 13.4 MiB of base64.
+    pub body_bytes_max: usize,
+    /// All request bodies in work together; further ones wait within their deadline.
+    pub bodies_bytes_max: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub h2_streams_max: u32,
+    /// From the head of a request to its answer.
+    pub request_timeout: Duration,
+    /// How long requests in work may go on after a stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            header_timeout: Duration::from_mins(1),
+            body_bytes_max: 14 << 20,
+            bodies_bytes_max: 512 << 20,
+            h2_streams_max: 1024,
+            request_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Streams on one page of `ListStreams` (Kinesis).
+pub(super) const PAGE_STREAMS_MAX: usize = 100;
+/// Shards on one page of `DescribeStream` (Kinesis).
+pub(super) const DESCRIBE_SHARDS_MAX: usize = 100;
+/// Shards on one page of `ListShards` (Kinesis).
+pub(super) const LIST_SHARDS_MAX: usize = 1000;
+/// Shards of a new on-demand stream (Kinesis).
+pub(super) const ON_DEMAND_SHARDS: u32 = 4;
+/// How long a shard iterator or a paging token is good (Kinesis).
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
+/// Characters of a shard iterator (Kinesis).
+pub(super) const ITERATOR_CHARS_MAX: usize = 512;
+/// Violations that one answer lists.
+pub(super) const VIOLATIONS_MAX: usize = 10;
+/// Characters of a wrong value that an answer repeats.
+pub(super) const ECHO_CHARS_MAX: usize = 256;

@@ -1,0 +1,79 @@
+//! `GetRecords`. Payloads go from the store's shared buffers straight into the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidemill_stream::engine::ReadLimits;
+use tidemill_stream::limits::{READ_BYTES_MAX, READ_RECORDS_MAX};
+use tidemill_stream::read::Read;
+use tidemill_stream::record::StoredRecord;
+use tidemill_stream::shard::Shard;
+use tidemill_stream::stream::Stream;
+use tidemill_wire::{Blob, GetRecordsRequest, GetRecordsResponse, Record, Timestamp};
+
+use super::shape;
+use crate::http::constraint::{At, Check, ITERATOR};
+use crate::http::context::{Context, stop_dry_run};
+use crate::http::error::ApiError;
+use crate::http::iterator::{ShardPlace, Token};
+
+/// Bytes of one record beside its key and payload: its number, its time and the words around them.
+const RECORD_FRAME_BYTES: usize = 192;
+
+pub(super) async fn run(context: &Context<'_>, request: GetRecordsRequest) -> Result<Bytes, ApiError> {
+    let (stream, place, records_max) = check(context, &request)?;
+    let unknown = || ApiError::no_shard(&place.shard, &place.stream, context.account());
+    let shard = stream.shard(place.shard).ok_or_else(unknown)?;
+    stop_dry_run(request.dry_run)?;
+    let limits = ReadLimits { records_max, bytes_max: READ_BYTES_MAX };
+    let read = context.store().read(&stream, place.shard, place.from, limits).await;
+    let read = read.map_err(|error| ApiError::of_read(error, context.account()))?;
+    context.state.metrics.records_out.inc_by(read.records.len() as u64);
+    answer(context, &stream, shard, &read)
+}
+
+/// The stream, the place in it, and how many records at most.
+fn check(context: &Context<'_>, request: &GetRecordsRequest) -> Result<(Arc<Stream>, ShardPlace, usize), ApiError> {
+    let mut check = Check::default();
+    let iterator = check.required_text(At::Member("shardIterator"), request.shard_iterator.as_deref(), &ITERATOR);
+    let limit = check.integer(At::Member("limit"), request.limit, 1..=READ_RECORDS_MAX as u32);
+    let named = check.optional_stream(None, request.stream_arn.as_deref());
+    let iterator = check.finish(iterator)?;
+    let now = context.now();
+    let opened = context.state.iterator_key.open_iterator(iterator, now);
+    let place = opened.map_err(|error| ApiError::of_iterator(error, now))?;
+    if named.is_some_and(|named| named != place.stream) {
+        return Err(ApiError::invalid("ShardIterator and StreamARN are not of the same stream."));
+    }
+    let stream = context.stream(&place.stream)?;
+    if stream.id != place.id {
+        return Err(ApiError::no_stream(&place.stream, context.account()));
+    }
+    let records_max = limit.map_or(READ_RECORDS_MAX, |limit| limit as usize);
+    Ok((stream, place, records_max))
+}
+
+fn answer(context: &Context<'_>, stream: &Stream, shard: &Shard, read: &Read) -> Result<Bytes, ApiError> {
+    let children = if read.is_at_end { shape::children(stream, shard.index) } else { Vec::new() };
+    let next = ShardPlace { stream: stream.name.clone(), id: stream.id, shard: shard.index, from: read.next };
+    let next = (!read.is_at_end).then(|| context.state.iterator_key.seal(&Token::Shard(next), context.now()));
+    let response = GetRecordsResponse {
+        records: read.records.iter().map(|stored| record(stream, shard, stored)).collect(),
+        next_shard_iterator: next.transpose()?,
+        millis_behind_latest: Some(u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX)),
+        child_shards: (!children.is_empty()).then_some(children),
+    };
+    let bytes_expected: usize =
+        read.records.iter().map(|stored| stored.size_bytes() * 4 / 3 + RECORD_FRAME_BYTES).sum();
+    context.codec.encode(&response, bytes_expected + RECORD_FRAME_BYTES * 4)
+}
+
+fn record<'a>(stream: &Stream, shard: &Shard, stored: &'a StoredRecord) -> Record<'a> {
+    Record {
+        sequence_number: stream.sequence_number(shard, stored.position, stored.arrival).to_string(),
+        approximate_arrival_timestamp: Some(Timestamp::from_millis(stored.arrival.as_millis())),
+        data: Blob(stored.data.clone()),
+        partition_key: Some(stored.partition_key.as_str().into()),
+        encryption_type: None,
+    }
+}

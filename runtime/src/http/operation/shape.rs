@@ -1,0 +1,66 @@
+//! Domain types as wire shapes, for the operations that describe streams and shards.
+
+use tidemill_stream::sequence::SequenceNumber;
+use tidemill_stream::shard::{HashRange, Shard, ShardIndex};
+use tidemill_stream::stream::{Stream, StreamMode, StreamStatus};
+use tidemill_wire as wire;
+
+pub(super) fn shard(stream: &Stream, shard: &Shard) -> wire::Shard {
+    let ending = |closed: tidemill_stream::shard::Closed| SequenceNumber::new(shard, closed.position, closed.at);
+    wire::Shard {
+        shard_id: shard.index.to_string(),
+        parent_shard_id: shard.parents.first().map(ShardIndex::to_string),
+        adjacent_parent_shard_id: shard.parents.get(1).map(ShardIndex::to_string),
+        hash_key_range: range(shard.range),
+        sequence_number_range: wire::SequenceNumberRange {
+            starting_sequence_number: stream.starting_sequence_number(shard).to_string(),
+            ending_sequence_number: shard.closed.map(ending).map(|number| number.to_string()),
+        },
+    }
+}
+
+/// The shards that continue `parent`.
+pub(super) fn children(stream: &Stream, parent: ShardIndex) -> Vec<wire::ChildShard> {
+    let children = stream.shards.iter().filter(|shard| shard.parents.contains(&parent));
+    let child = |shard: &Shard| wire::ChildShard {
+        shard_id: shard.index.to_string(),
+        parent_shards: shard.parents.iter().map(ShardIndex::to_string).collect(),
+        hash_key_range: range(shard.range),
+    };
+    children.map(child).collect()
+}
+
+fn range(range: HashRange) -> wire::HashKeyRange {
+    wire::HashKeyRange { starting_hash_key: range.start.to_string(), ending_hash_key: range.end.to_string() }
+}
+
+pub(super) fn status(stream: &Stream) -> String {
+    let status = match stream.status {
+        StreamStatus::Creating => "CREATING",
+        StreamStatus::Deleting => "DELETING",
+        StreamStatus::Active => "ACTIVE",
+        StreamStatus::Updating => "UPDATING",
+    };
+    status.to_owned()
+}
+
+pub(super) fn mode(stream: &Stream) -> wire::StreamModeDetails {
+    let mode = match stream.mode {
+        StreamMode::Provisioned => "PROVISIONED",
+        StreamMode::OnDemand => "ON_DEMAND",
+    };
+    wire::StreamModeDetails { stream_mode: Some(mode.to_owned()) }
+}
+
+pub(super) fn retention_hours(stream: &Stream) -> u64 {
+    stream.retention.as_secs() / 3600
+}
+
+pub(super) fn created(stream: &Stream) -> wire::Timestamp {
+    wire::Timestamp::from_millis(stream.created.as_millis())
+}
+
+/// Clients expect one entry without metrics where none is switched on.
+pub(super) fn no_monitoring() -> Vec<wire::EnhancedMetrics> {
+    vec![wire::EnhancedMetrics::default()]
+}

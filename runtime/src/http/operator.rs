@@ -1,0 +1,61 @@
+//! What an operator reads: health, metrics and status.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use prometheus_client::encoding::text;
+use serde_json::json;
+use tidemill_stream::engine::Health;
+
+use super::dispatch::Door;
+
+/// `GET /health`: 200, or 503 with a reason for each trouble.
+pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
+    health_answer(door.state().store.health())
+}
+
+fn health_answer(health: Health) -> Response {
+    match health {
+        Health::Healthy => answer(StatusCode::OK, &json!({ "status": "healthy" })),
+        Health::Degraded(reasons) => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "degraded", "reasons": reasons }))
+        }
+    }
+}
+
+/// `GET /metrics`: in the text format of `OpenMetrics`, which Prometheus reads.
+pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
+    let mut body = String::new();
+    if let Err(error) = text::encode(&mut body, &door.state().registry) {
+        tracing::error!(%error, "metrics could not be written");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], body).into_response()
+}
+
+/// `GET /status`: what the rooms behind the store do.
+pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
+    answer(StatusCode::OK, &(door.state().status)())
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_with_trouble_is_unavailable_and_says_why() {
+        let response = health_answer(Health::Degraded(vec!["the disk is full".to_owned()]));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"reasons":["the disk is full"],"status":"degraded"}"#);
+    }
+}

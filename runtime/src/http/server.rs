@@ -1,0 +1,162 @@
+//! Connections: HTTP/1.1 and HTTP/2 with prior knowledge on one port.
+//!
+//! Promises that a connection is bounded in number, in time and in what it may ask at once, and that a stop lets
+//! requests in work end. It must not know what is asked.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::dispatch::{Door, kinesis};
+use super::{HttpLimits, HttpState, operator};
+use crate::tasks::Tasks;
+
+/// How long to wait when the system has no socket to give.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
+const H2_PING: Duration = Duration::from_secs(20);
+/// What an HTTP/2 connection may send of one request before it is read.
+const H2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// What it may send of all its requests.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// The headers of one HTTP/2 request.
+const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
+/// The head of one HTTP/1.1 request; also what is read at once.
+const H1_BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// Serves until `stop`, then lets requests in work end within [`HttpLimits::drain_timeout`].
+pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
+    let limits = state.limits;
+    let tasks = Tasks::new();
+    let server = Server { builder: builder(&limits, &tasks), router: router(state), limits, tasks: tasks.clone() };
+    tokio::select! {
+        () = server.accept(&listener) => {}
+        () = stop.cancelled() => {}
+    }
+    drop(listener);
+    if !tasks.stop(limits.drain_timeout).await {
+        tracing::warn!("connections were cut off: they had not ended in time");
+    }
+}
+
+fn router(state: HttpState) -> Router {
+    Router::new()
+        .route("/", post(kinesis))
+        .route("/health", get(operator::health))
+        .route("/metrics", get(operator::metrics))
+        .route("/status", get(operator::status))
+        .with_state(Arc::new(Door::new(state)))
+}
+
+fn builder(limits: &HttpLimits, tasks: &Tasks) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams(tasks.clone()));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(H1_BUFFER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.h2_streams_max)
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(H2_HEADER_BYTES_MAX)
+        .keep_alive_interval(H2_PING)
+        .keep_alive_timeout(H2_PING);
+    builder
+}
+
+/// Runs the requests of HTTP/2 connections.
+#[derive(Clone)]
+struct Streams(Tasks);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, request: F) {
+        self.0.spawn("http2-request", request);
+    }
+}
+
+struct Server {
+    builder: Builder<Streams>,
+    router: Router,
+    limits: HttpLimits,
+    tasks: Tasks,
+}
+
+impl Server {
+    async fn accept(&self, listener: &TcpListener) {
+        let slots = Arc::new(Semaphore::new(self.limits.connections_max));
+        // Nobody closes the slots.
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => self.spawn(stream, slot),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
+        }
+        let (builder, router) = (self.builder.clone(), self.router.clone());
+        let (header_timeout, stopping) = (self.limits.header_timeout, self.tasks.stopping());
+        self.tasks.spawn("http-connection", async move {
+            converse(builder, router, stream, header_timeout, stopping).await;
+            drop(slot);
+        });
+    }
+}
+
+/// One connection, from its first byte to its end.
+async fn converse(
+    builder: Builder<Streams>,
+    router: Router,
+    stream: TcpStream,
+    header_timeout: Duration,
+    stopping: CancellationToken,
+) {
+    let asked = CancellationToken::new();
+    let seen = asked.clone();
+    let service = router.map_request(move |request| {
+        seen.cancel();
+        request
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+    tokio::select! {
+        ended = connection.as_mut() => return log(ended),
+        () = silent(&asked, header_timeout) => return,
+        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    log(connection.await);
+}
+
+/// Ends when a connection has asked nothing for so long: until its first request no other timeout holds, because it
+/// is not known yet which protocol it speaks.
+async fn silent(asked: &CancellationToken, timeout: Duration) {
+    if tokio::time::timeout(timeout, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

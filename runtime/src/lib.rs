@@ -1,0 +1,12 @@
+//! The node: takes records over HTTP, keeps them in streams, and feeds them to WebAssembly functions.
+
+pub mod cli;
+pub mod deploy;
+pub mod functions;
+pub mod http;
+pub mod limits;
+pub mod node;
+pub mod status;
+pub mod tasks;
+pub mod telemetry;
+pub mod trigger;

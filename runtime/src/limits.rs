@@ -1,0 +1,34 @@
+//! Every limit of the node above the store, with its unit in its name. Those that Lambda sets say so.
+
+use std::time::Duration;
+
+/// Bytes of a manifest.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Characters of a trigger's name.
+pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
+
+/// The shortest retention (Kinesis).
+pub const RETENTION_MIN: Duration = Duration::from_hours(24);
+/// The longest retention (Kinesis: 365 days).
+pub const RETENTION_MAX: Duration = Duration::from_hours(8760);
+
+/// Records of one batch (Lambda).
+pub const BATCH_RECORDS_MAX: usize = 10_000;
+/// Records of one batch unless the manifest says otherwise (Lambda).
+pub const BATCH_RECORDS_DEFAULT: usize = 100;
+/// Data and partition keys of one batch, bytes (Lambda: 6 MB).
+pub const BATCH_BYTES_MAX: usize = 6_000_000;
+/// The bound of the first retry's random wait.
+pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
+/// The bound of any retry's random wait.
+pub const RETRY_BACKOFF_CAP: Duration = Duration::from_secs(10);
+/// How long a poller at the tip sleeps at most before it looks again (Lambda polls once a second).
+pub const TIP_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long a batch in flight may go on when its poller is asked to stop.
+pub const POLLER_STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// Characters of an error that the status keeps.
+pub const STATUS_ERROR_CHARS_MAX: usize = 2000;
+/// How long a trigger that could not be set up waits before it is tried again.
+pub const RECONCILE_RETRY_WAIT: Duration = Duration::from_secs(5);
+/// How long the door may take to close: a little longer than it gives the requests in work.
+pub const DOOR_STOP_DEADLINE: Duration = Duration::from_secs(15);

@@ -1,0 +1,364 @@
+//! The node: a store, functions, triggers and the door, started and stopped in order.
+//!
+//! Here the rooms are introduced to each other; none of them knows this one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tidemill_stream::clock::Clock;
+use tidemill_stream::create::CreateStreamError;
+use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
+use tidemill_stream::engine::memory::Memory;
+use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect, Key};
+use tidemill_stream::store::Store;
+use tidemill_stream::stream::StreamMode;
+use tokio::net::TcpListener;
+use tracing::{error, info, warn};
+
+use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
+use crate::functions::limits::WASM_BYTES_MAX;
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
+use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, IteratorKey, StatusProvider};
+use crate::limits::DOOR_STOP_DEADLINE;
+use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
+use crate::tasks::Tasks;
+use crate::telemetry;
+use crate::trigger::{Target, Targets, Triggers};
+
+/// The document that keeps the key of shard iterators, so that they outlive a restart.
+const ITERATOR_KEY: &str = "node/iterator-key";
+/// The first byte of that document. Another number means another layout.
+const ITERATOR_KEY_FORMAT: u8 = 1;
+
+/// Where the node keeps what it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this folder, which is made if there is none.
+    Folder(PathBuf),
+    /// In memory: everything is gone when the node stops.
+    Memory,
+}
+
+/// How a node is started.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Where it keeps what it is given.
+    pub place: Place,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The account of callers that name none, 12 digits.
+    pub account: String,
+    /// The region of callers that name none.
+    pub region: String,
+}
+
+impl NodeOptions {
+    /// A node that keeps everything in memory and listens on a free port of the loopback interface.
+    pub fn in_memory() -> Self {
+        Self {
+            place: Place::Memory,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+        }
+    }
+}
+
+/// The functions that are deployed, as they were asked for: what a failed apply goes back to.
+type Deployed = Arc<Mutex<BTreeMap<FunctionName, (Bytes, FunctionSettings)>>>;
+
+/// A running node. Dropped without [`Node::stop`], it leaves everything as a crash would.
+pub struct Node {
+    store: Store,
+    functions: Functions,
+    triggers: Triggers,
+    board: Board,
+    door: Tasks,
+    address: SocketAddr,
+    deployed: Deployed,
+    /// Holds the compiled cache of a node in memory.
+    _scratch: Option<TempDir>,
+}
+
+/// What an apply has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Streams that were made.
+    pub streams_created: Vec<String>,
+    /// Functions that are new, or have a new version or new settings.
+    pub functions_changed: Vec<String>,
+    /// Functions that were taken away.
+    pub functions_removed: Vec<String>,
+}
+
+impl Node {
+    /// Opens what is kept, starts the rooms and the door. Functions and triggers come with [`Node::apply`].
+    pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let (place, opened_clock) = (options.place.clone(), clock.clone());
+        // Opening recovers logs and reads files.
+        let opened = tokio::task::spawn_blocking(move || Opened::open(&place, opened_clock)).await?;
+        let Opened { engine, functions, scratch } = opened?;
+        let store = Store::open(engine, clock.clone()).await.context("cannot open the store")?;
+        let iterator_key = iterator_key(&store).await.context("cannot keep the key of shard iterators")?;
+        let defaults = Defaults::new(&options.account, &options.region)?;
+        let listener = TcpListener::bind(options.listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener.local_addr()?;
+
+        let (board, deployed) = (Board::new(), Deployed::default());
+        let triggers = Triggers::start(store.clone(), targets(&functions), board.clone());
+        let mut registry = telemetry::registry();
+        telemetry::register_triggers(&mut registry, board.clone(), clock);
+        let metrics = HttpMetrics::register(&mut registry);
+        let state = HttpState {
+            store: store.clone(),
+            defaults,
+            iterator_key,
+            metrics,
+            registry: Arc::new(registry),
+            status: status_provider(&store, &functions, &deployed, &board),
+            limits: HttpLimits::default(),
+        };
+        let door = Tasks::new();
+        door.spawn("door", crate::http::serve(listener, state, door.stopping()));
+        Ok(Self { store, functions, triggers, board, door, address, deployed, _scratch: scratch })
+    }
+
+    /// Makes the node what the manifest says; every function's path must be a `.wasm` file.
+    ///
+    /// Applying the same twice changes nothing. What can be found wrong beforehand changes nothing either, and a function
+    /// that cannot be deployed takes those before it back. Streams that the manifest does not name stay: they hold data.
+    pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Applied> {
+        self.check_streams(&manifest.streams)?;
+        let functions = read_functions(&manifest.functions).await?;
+        let mut applied = Applied { functions_changed: self.deploy(&functions).await?, ..Applied::default() };
+        for spec in &manifest.streams {
+            if self.create_stream(spec).await? {
+                applied.streams_created.push(spec.name.as_str().to_owned());
+            }
+        }
+        self.triggers.apply(manifest.triggers.clone()).await?;
+        applied.functions_removed = self.remove_others(&functions);
+        *self.deployed.lock() = functions;
+        info!(
+            streams_created = ?applied.streams_created, functions_changed = ?applied.functions_changed,
+            functions_removed = ?applied.functions_removed, triggers = manifest.triggers.len(), "manifest applied"
+        );
+        Ok(applied)
+    }
+
+    /// Where the node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The streams.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What the node's streams, functions and triggers are doing.
+    pub fn status(&self) -> Report {
+        report(&self.store, &self.functions, &self.deployed, &self.board)
+    }
+
+    /// Stops: no new requests, those in work end; then the triggers, between two batches.
+    pub async fn stop(self) {
+        if !self.door.stop(DOOR_STOP_DEADLINE).await {
+            warn!("the door did not close in time");
+        }
+        self.triggers.stop().await;
+        info!("stopped");
+    }
+
+    /// A stream that is there already must be as the manifest says.
+    fn check_streams(&self, specs: &[StreamSpec]) -> anyhow::Result<()> {
+        for spec in specs {
+            let Ok(stream) = self.store.stream(&spec.name) else { continue };
+            let open = stream.open_shards().count();
+            ensure!(
+                open == spec.shards as usize,
+                "the stream '{}' has {open} shards and the manifest says {}: changing the number of shards is not \
+                 supported yet; write 'shards: {open}', or delete the stream first",
+                spec.name,
+                spec.shards
+            );
+            ensure!(
+                stream.retention == spec.retention,
+                "the stream '{}' keeps records for {} h and the manifest says {} h: changing the retention is not \
+                 supported yet; write 'retention: {}h', or delete the stream first",
+                spec.name,
+                stream.retention.as_secs() / 3600,
+                spec.retention.as_secs() / 3600,
+                stream.retention.as_secs() / 3600
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the stream had to be made.
+    async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<bool> {
+        if self.store.stream(&spec.name).is_ok() {
+            return Ok(false);
+        }
+        match self.store.create_stream(&spec.name, spec.shards, StreamMode::Provisioned, spec.retention).await {
+            Ok(_) => Ok(true),
+            Err(CreateStreamError::Exists(_)) => Ok(false), // a client was faster
+            Err(error) => Err(error).with_context(|| format!("cannot create the stream '{}'", spec.name)),
+        }
+    }
+
+    /// Deploys all functions, or none that was not deployed before.
+    async fn deploy(
+        &self,
+        functions: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut changed = Vec::new();
+        for (name, (wasm, settings)) in functions {
+            match self.functions.deploy(name, wasm.clone(), settings.clone()).await {
+                Ok(deployed) if deployed.origin == Origin::Unchanged => {}
+                Ok(_) => changed.push(name.clone()),
+                Err(error) => {
+                    self.take_back(&changed).await;
+                    return Err(error).with_context(|| format!("cannot deploy the function '{name}'"));
+                }
+            }
+        }
+        Ok(changed.iter().map(ToString::to_string).collect())
+    }
+
+    async fn take_back(&self, changed: &[FunctionName]) {
+        for name in changed {
+            let old = self.deployed.lock().get(name).cloned();
+            let Some((wasm, settings)) = old else {
+                self.functions.remove(name);
+                continue;
+            };
+            if let Err(error) = self.functions.deploy(name, wasm, settings).await {
+                error!(function = %name, error = %error, "the function could not be set back to its old version");
+            }
+        }
+    }
+
+    fn remove_others(&self, wanted: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>) -> Vec<String> {
+        let deployed = self.deployed.lock();
+        let unwanted = deployed.keys().filter(|name| !wanted.contains_key(*name));
+        unwanted.filter(|name| self.functions.remove(name)).map(ToString::to_string).collect()
+    }
+}
+
+/// What is opened on a thread of its own, since it reads files.
+struct Opened {
+    engine: Arc<dyn Engine>,
+    functions: Functions,
+    scratch: Option<TempDir>,
+}
+
+impl Opened {
+    fn open(place: &Place, clock: Clock) -> anyhow::Result<Self> {
+        match place {
+            Place::Folder(folder) => {
+                let engine = Embedded::open(folder, clock, EmbeddedOptions::default());
+                let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
+                let functions = open_functions(&folder.join("functions"))?;
+                Ok(Self { engine: Arc::new(engine), functions, scratch: None })
+            }
+            Place::Memory => {
+                let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
+                let functions = open_functions(scratch.path())?;
+                Ok(Self { engine: Arc::new(Memory::new(clock)), functions, scratch: Some(scratch) })
+            }
+        }
+    }
+}
+
+fn open_functions(folder: &std::path::Path) -> anyhow::Result<Functions> {
+    Ok(Functions::open(&folder.join("cache"), &FunctionsOptions::new(folder))?)
+}
+
+/// How pollers find functions.
+fn targets(functions: &Functions) -> Targets {
+    let functions = functions.clone();
+    Arc::new(move |name| {
+        functions.version(name)?;
+        Some(Target { invoke: Box::new(functions.lane(name)), versions: functions.watch(name) })
+    })
+}
+
+/// The `.wasm` files of the manifest.
+async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<BTreeMap<FunctionName, (Bytes, FunctionSettings)>> {
+    let mut functions = BTreeMap::new();
+    for spec in specs {
+        let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
+        let settings =
+            FunctionSettings { memory_bytes: spec.memory_bytes, timeout: spec.timeout, config: spec.config.clone() };
+        functions.insert(spec.name.clone(), (wasm, settings));
+    }
+    Ok(functions)
+}
+
+async fn read_wasm(spec: &FunctionSpec) -> anyhow::Result<Bytes> {
+    let path = spec.path.display();
+    let metadata = tokio::fs::metadata(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
+    ensure!(metadata.is_file(), "{path} is no .wasm file");
+    let bytes = metadata.len();
+    ensure!(bytes <= WASM_BYTES_MAX as u64, "{path} has {bytes} bytes; a function has at most {WASM_BYTES_MAX}");
+    let wasm = tokio::fs::read(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
+    Ok(wasm.into())
+}
+
+/// The key of shard iterators: made at the first start, durable before it is used.
+async fn iterator_key(store: &Store) -> anyhow::Result<IteratorKey> {
+    let key = Key::new(ITERATOR_KEY);
+    if let Some(document) = store.engine().get(&key).await? {
+        return read_iterator_key(&document.value);
+    }
+    let mut value = [0; 33];
+    getrandom::fill(&mut value)?;
+    value[0] = ITERATOR_KEY_FORMAT;
+    let change = Change { key: key.clone(), expect: Expect::Absent, value: Some(Bytes::copy_from_slice(&value)) };
+    match store.engine().compare_and_set(vec![change], Durability::Synced).await {
+        Ok(_) => read_iterator_key(&value),
+        // It may be there, or another node's may be.
+        Err(DocumentError::Unknown | DocumentError::Conflict { .. }) => {
+            let found = store.engine().get(&key).await?.context("its outcome is unknown; start again")?;
+            read_iterator_key(&found.value)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_iterator_key(value: &[u8]) -> anyhow::Result<IteratorKey> {
+    let Some((&ITERATOR_KEY_FORMAT, key)) = value.split_first() else {
+        bail!("the document {ITERATOR_KEY} has a format that this version does not know");
+    };
+    let key: [u8; 32] = key.try_into().with_context(|| format!("the document {ITERATOR_KEY} is damaged"))?;
+    Ok(IteratorKey::from_bytes(key))
+}
+
+fn status_provider(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> StatusProvider {
+    let (store, functions, deployed, board) = (store.clone(), functions.clone(), Arc::clone(deployed), board.clone());
+    Arc::new(move || serde_json::to_value(report(&store, &functions, &deployed, &board)).unwrap_or_default())
+}
+
+fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> Report {
+    let now = store.clock().now();
+    let names: Vec<FunctionName> = deployed.lock().keys().cloned().collect();
+    let function = |name: &FunctionName| {
+        let version = functions.version(name)?.to_string();
+        Some(FunctionReport { name: name.to_string(), version })
+    };
+    Report {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        streams: store.streams().iter().map(|stream| StreamReport::of(stream)).collect(),
+        functions: names.iter().filter_map(function).collect(),
+        triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
+    }
+}

@@ -1,0 +1,231 @@
+//! A poller: one trigger in one shard.
+//!
+//! Reads behind its cursor, calls the function, and moves the cursor when the function took the batch. It ends when it
+//! is asked to, when its stream is gone, or when somebody else moved its cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tidemill_stream::cursor::{Cursor, MoveCursorError, TriggerId};
+use tidemill_stream::engine::{Bound, ReadLimits};
+use tidemill_stream::error::StoreError;
+use tidemill_stream::read::{Read, ReadError};
+use tidemill_stream::record::StoredRecord;
+use tidemill_stream::shard::Shard;
+use tidemill_stream::store::Store;
+use tidemill_stream::stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, debug_span, error, info, warn};
+
+use super::Target;
+use super::policy::{Decision, Outcome, backoff, decide};
+use crate::functions::Invocation;
+use crate::limits::{BATCH_BYTES_MAX, TIP_WAIT_MAX};
+use crate::status::{Row, State};
+
+/// What a poller works with.
+pub(super) struct Poller {
+    pub(super) store: Store,
+    pub(super) stream: Arc<Stream>,
+    pub(super) shard: Shard,
+    pub(super) trigger: TriggerId,
+    pub(super) batch_records_max: usize,
+    pub(super) target: Target,
+    pub(super) row: Row,
+    pub(super) random: StdRng,
+    pub(super) stopping: CancellationToken,
+}
+
+/// Why a poller ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was asked to.
+    Stopping,
+    /// The stream is not there any more.
+    NoStream,
+    /// Somebody else moved the cursor, or took it away.
+    Stale,
+}
+
+impl Poller {
+    /// Delivers until it ends.
+    pub(super) async fn run(mut self) {
+        let ended = match self.find_cursor().await {
+            Ok(cursor) => self.follow(cursor).await,
+            Err(ended) => ended,
+        };
+        match ended {
+            Ended::Stopping => debug!("poller stopped"),
+            Ended::NoStream => {
+                info!("the stream is gone; its poller ends");
+                self.row.update(|status| status.state = State::WaitingForStream);
+            }
+            Ended::Stale => {
+                warn!("somebody else moved the cursor; this poller ends without moving it");
+                self.row.update(|status| status.state = State::Stopped);
+            }
+        }
+    }
+
+    async fn find_cursor(&mut self) -> Result<Cursor, Ended> {
+        let mut attempt = 1;
+        loop {
+            match self.store.cursor(self.trigger, self.shard.index).await {
+                Ok(found) => return found.ok_or(Ended::Stale),
+                Err(error) => self.back_off_from_store("the cursor cannot be read", &error, &mut attempt).await?,
+            }
+        }
+    }
+
+    /// One batch after another, for ever.
+    async fn follow(&mut self, mut cursor: Cursor) -> Ended {
+        let mut from = cursor.bound;
+        loop {
+            let turn = async {
+                let read = self.read(from).await?;
+                if read.records.is_empty() {
+                    self.rest_at(read.next).await?;
+                } else {
+                    self.deliver(&read.records).await?;
+                    cursor = self.commit(&cursor, &read).await?;
+                }
+                Ok(read.next)
+            };
+            match turn.await {
+                Ok(next) => from = next,
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    async fn read(&mut self, from: Bound) -> Result<Read, Ended> {
+        let limits = ReadLimits { records_max: self.batch_records_max, bytes_max: BATCH_BYTES_MAX };
+        let mut attempt = 1;
+        loop {
+            if self.stopping.is_cancelled() {
+                return Err(Ended::Stopping);
+            }
+            match self.store.read(&self.stream, self.shard.index, from, limits).await {
+                Ok(read) => return Ok(read),
+                Err(ReadError::NoStream(_) | ReadError::NoShard(_)) => return Err(Ended::NoStream),
+                Err(ReadError::Store(error)) => {
+                    self.back_off_from_store("the shard cannot be read", &error, &mut attempt).await?;
+                }
+            }
+        }
+    }
+
+    /// Nothing to do for now: waits for a hint, and looks again by the clock in case the hint was lost.
+    async fn rest_at(&mut self, next: Bound) -> Result<(), Ended> {
+        self.row.update(|status| {
+            status.state = State::Running;
+            status.pending_since = None;
+        });
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Ended::Stopping),
+            () = self.store.wait(&self.stream, self.shard.index, next, TIP_WAIT_MAX) => Ok(()),
+        }
+    }
+
+    /// Calls the function with the same batch until it takes it.
+    async fn deliver(&mut self, records: &[StoredRecord]) -> Result<(), Ended> {
+        self.row.update(|status| status.pending_since = records.first().map(|record| record.arrival));
+        let mut invocation = self.invocation(records.into());
+        loop {
+            // Seen before the call: a version that comes while it runs ends the backoff at once.
+            self.target.versions.mark_unchanged();
+            let outcome = self.call(&invocation).await;
+            match decide(outcome, invocation.attempt, self.random.random()) {
+                Decision::Commit => return Ok(()),
+                Decision::RetryAfter(wait) => self.pause_for_retry(wait).await?,
+            }
+            let (attempt, request_id) = (invocation.attempt.saturating_add(1), self.request_id());
+            invocation = Invocation { request_id, attempt, ..invocation };
+        }
+    }
+
+    fn invocation(&mut self, records: Arc<[StoredRecord]>) -> Invocation {
+        Invocation {
+            request_id: self.request_id(),
+            stream: self.stream.name.clone(),
+            shard: self.shard.index,
+            shard_created: self.shard.created,
+            attempt: 1,
+            records,
+        }
+    }
+
+    /// 32 random hexadecimal digits.
+    fn request_id(&mut self) -> String {
+        format!("{:032x}", self.random.random::<u128>())
+    }
+
+    async fn call(&mut self, invocation: &Invocation) -> Outcome {
+        let (request_id, attempt) = (&invocation.request_id, invocation.attempt);
+        let span = debug_span!("batch", request_id, attempt, records = invocation.records.len());
+        let result = self.target.invoke.invoke(invocation).instrument(span).await;
+        self.row.update(|status| status.invocations += 1);
+        let Err(failure) = result else { return Outcome::Succeeded };
+        warn!(request_id, attempt, error = %failure, "the function failed; the batch will be delivered again");
+        self.row.failed(&failure.to_string(), attempt, self.store.clock().now());
+        self.row.update(|status| status.failures += 1);
+        Outcome::Failed
+    }
+
+    async fn pause_for_retry(&mut self, wait: Duration) -> Result<(), Ended> {
+        let versions = &mut self.target.versions;
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Ended::Stopping),
+            Ok(()) = versions.changed() => {
+                info!("the function has a new version; the batch is delivered at once");
+                Ok(())
+            }
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    /// Moves the cursor behind the batch, durably enough: after a crash it may lag.
+    async fn commit(&mut self, cursor: &Cursor, read: &Read) -> Result<Cursor, Ended> {
+        let mut attempt = 1;
+        loop {
+            match self.store.move_cursor(self.trigger, self.shard.index, cursor, read.next).await {
+                Ok(moved) => {
+                    self.note_progress(read);
+                    return Ok(moved);
+                }
+                Err(MoveCursorError::Stale { .. }) => return Err(Ended::Stale),
+                Err(MoveCursorError::Store(error)) => {
+                    self.back_off_from_store("the cursor cannot be moved", &error, &mut attempt).await?;
+                }
+            }
+        }
+    }
+
+    fn note_progress(&self, read: &Read) {
+        let last = read.records.last();
+        let number = last.map(|record| self.stream.sequence_number(&self.shard, record.position, record.arrival));
+        self.row.update(|status| {
+            status.state = State::Running;
+            status.records += read.records.len() as u64;
+            status.last_sequence_number = number;
+            status.pending_since = last.map(|record| record.arrival).filter(|_| !read.is_at_tip);
+        });
+    }
+
+    /// The store failed: that is nobody's fault here, and may pass.
+    async fn back_off_from_store(&mut self, what: &str, cause: &StoreError, attempt: &mut u32) -> Result<(), Ended> {
+        error!(error = %cause, attempt, "{what}");
+        self.row.failed(&format!("{what}: {cause}"), *attempt, self.store.clock().now());
+        let wait = backoff(*attempt, self.random.random());
+        *attempt = attempt.saturating_add(1);
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Ended::Stopping),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}

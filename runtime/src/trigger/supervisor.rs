@@ -1,0 +1,216 @@
+//! The supervisor: keeps the running pollers what the wanted triggers and the existing streams ask for.
+//!
+//! It looks again whenever triggers are applied or a stream is created or deleted, and after a while when something
+//! failed. One task owns all of its state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{SeedableRng as _, make_rng};
+use tidemill_stream::cursor::TriggerId;
+use tidemill_stream::engine::StreamId;
+use tidemill_stream::shard::Shard;
+use tidemill_stream::store::Store;
+use tidemill_stream::stream::Stream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info, info_span};
+
+use super::document::{self, TriggerError};
+use super::poller::Poller;
+use super::{Target, Targets};
+use crate::deploy::TriggerSpec;
+use crate::functions::FunctionName;
+use crate::limits::{POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
+use crate::status::{Board, RowKey, State};
+use crate::tasks::Tasks;
+
+/// Asks for these triggers and no others.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) wanted: Vec<TriggerSpec>,
+    pub(super) reply: oneshot::Sender<Result<(), Vec<TriggerError>>>,
+}
+
+pub(super) struct Supervisor {
+    store: Store,
+    targets: Targets,
+    board: Board,
+    commands: mpsc::Receiver<Command>,
+    changes: watch::Receiver<u64>,
+    random: StdRng,
+    wanted: Vec<TriggerSpec>,
+    running: BTreeMap<String, Running>,
+}
+
+/// The pollers of one trigger, and what they were started for.
+struct Running {
+    purpose: Purpose,
+    pollers: Tasks,
+}
+
+/// Pollers go on as long as this stays the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Purpose {
+    trigger: TriggerId,
+    stream: StreamId,
+    function: FunctionName,
+    batch_records_max: usize,
+}
+
+/// What there is to do for a trigger.
+enum Plan {
+    /// Its pollers run for this.
+    Run { purpose: Purpose, stream: Arc<Stream>, targets: Vec<(Shard, Target)> },
+    /// Its pollers run already.
+    Keep,
+    /// It cannot run for now.
+    Wait(State),
+}
+
+impl Supervisor {
+    pub(super) fn new(store: Store, targets: Targets, board: Board, commands: mpsc::Receiver<Command>) -> Self {
+        let changes = store.changes();
+        let (wanted, running) = (Vec::new(), BTreeMap::new());
+        Self { store, targets, board, commands, changes, random: make_rng(), wanted, running }
+    }
+
+    /// Looks after the triggers until it is asked to stop, then stops them.
+    pub(super) async fn run(mut self, stopping: CancellationToken) {
+        let mut try_again = false;
+        loop {
+            let commanded = tokio::select! {
+                biased;
+                () = stopping.cancelled() => break,
+                Some(command) = self.commands.recv() => Some(command),
+                Ok(()) = self.changes.changed() => None,
+                () = tokio::time::sleep(RECONCILE_RETRY_WAIT), if try_again => None,
+            };
+            let reply = commanded.map(|command| {
+                self.wanted = command.wanted;
+                command.reply
+            });
+            let errors = self.reconcile().await;
+            try_again = !errors.is_empty();
+            for error in &errors {
+                error!(error = %error, "a trigger could not be set up; it will be tried again");
+            }
+            if let Some(reply) = reply {
+                let outcome = if errors.is_empty() { Ok(()) } else { Err(errors) };
+                let _ = reply.send(outcome); // the one who asked may have given up
+            }
+        }
+        self.stop_all_but(&[]).await;
+    }
+
+    async fn reconcile(&mut self) -> Vec<TriggerError> {
+        let wanted = self.wanted.clone();
+        self.stop_all_but(&wanted).await;
+        let mut errors = Vec::new();
+        match document::remove_others(&self.store, &wanted).await {
+            Ok(removed) => removed.iter().for_each(|trigger| info!(trigger, "trigger removed")),
+            Err(error) => errors.push(error),
+        }
+        for spec in &wanted {
+            match self.plan(spec).await {
+                Ok(plan) => self.carry_out(spec, plan).await,
+                Err(error) => errors.push(error),
+            }
+        }
+        errors
+    }
+
+    async fn plan(&mut self, spec: &TriggerSpec) -> Result<Plan, TriggerError> {
+        let Ok(stream) = self.store.stream(&spec.stream) else { return Ok(Plan::Wait(State::WaitingForStream)) };
+        let trigger = match document::ensure(&self.store, spec, &stream, &mut self.random).await {
+            Ok(trigger) => trigger,
+            Err(error) if error.is_stream_gone() => return Ok(Plan::Wait(State::WaitingForStream)),
+            Err(error) => return Err(error),
+        };
+        let purpose = Purpose {
+            trigger,
+            stream: stream.id,
+            function: spec.function.clone(),
+            batch_records_max: spec.batch_records_max,
+        };
+        if self.running.get(&spec.name).is_some_and(|running| running.purpose == purpose) {
+            return Ok(Plan::Keep);
+        }
+        let target = |shard: &Shard| (self.targets)(&spec.function).map(|target| (shard.clone(), target));
+        let targets: Option<Vec<_>> = stream.shards.iter().map(target).collect();
+        Ok(targets.map_or(Plan::Wait(State::WaitingForFunction), |targets| Plan::Run { purpose, stream, targets }))
+    }
+
+    async fn carry_out(&mut self, spec: &TriggerSpec, plan: Plan) {
+        match plan {
+            Plan::Keep => {}
+            Plan::Wait(state) => {
+                self.stop(&spec.name).await;
+                self.board.forget(&spec.name);
+                let key = RowKey { trigger: spec.name.clone(), shard: None };
+                self.board.row(key, spec.stream.as_str(), spec.function.as_str(), state);
+            }
+            Plan::Run { purpose, stream, targets } => {
+                self.stop(&spec.name).await;
+                self.board.forget(&spec.name);
+                let pollers = Tasks::new();
+                for (shard, target) in targets {
+                    let span = info_span!(parent: None, "poller", trigger = spec.name, shard = %shard.index);
+                    let poller = self.poller(spec, &purpose, &stream, shard, target, &pollers);
+                    span.in_scope(|| pollers.spawn("poller", poller.run().instrument(span.clone())));
+                }
+                self.running.insert(spec.name.clone(), Running { purpose, pollers });
+            }
+        }
+    }
+
+    fn poller(
+        &mut self,
+        spec: &TriggerSpec,
+        purpose: &Purpose,
+        stream: &Arc<Stream>,
+        shard: Shard,
+        target: Target,
+        pollers: &Tasks,
+    ) -> Poller {
+        let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
+        Poller {
+            store: self.store.clone(),
+            stream: Arc::clone(stream),
+            shard,
+            trigger: purpose.trigger,
+            batch_records_max: purpose.batch_records_max,
+            target,
+            row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
+            random: StdRng::from_rng(&mut self.random),
+            stopping: pollers.stopping(),
+        }
+    }
+
+    async fn stop(&mut self, trigger: &str) {
+        if let Some(running) = self.running.remove(trigger) {
+            stop_pollers(&running).await;
+        }
+    }
+
+    /// Stops what is not wanted: asks all first, then waits for each.
+    async fn stop_all_but(&mut self, wanted: &[TriggerSpec]) {
+        let unwanted = |name: &str| !wanted.iter().any(|spec| spec.name == name);
+        let stopped: Vec<_> = self.running.extract_if(.., |name, _| unwanted(name)).collect();
+        for (_, running) in &stopped {
+            running.pollers.stopping().cancel();
+        }
+        let deadline = tokio::time::Instant::now() + POLLER_STOP_DEADLINE;
+        for (name, running) in &stopped {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            running.pollers.stop(left.max(Duration::from_millis(1))).await;
+            self.board.forget(name);
+        }
+    }
+}
+
+async fn stop_pollers(running: &Running) {
+    running.pollers.stop(POLLER_STOP_DEADLINE).await;
+}

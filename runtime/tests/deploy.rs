@@ -1,0 +1,81 @@
+//! The manifest: what is read from a good one, and what is said of a bad one.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that goes wrong shall stop")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidemill::deploy::{LoadError, Manifest, Start};
+use tidemill_stream::clock::Timestamp;
+
+/// Every `golden/NAME.yaml` is refused with exactly the text in `golden/NAME.txt`.
+///
+/// With `UPDATE_GOLDEN=1` the texts are written anew; look at the difference before you commit it.
+#[test]
+fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    cases.sort();
+    assert!(cases.len() >= 12, "the golden files are there: {cases:?}");
+    for yaml in cases {
+        check(&yaml, &yaml.with_extension("txt"));
+    }
+}
+
+fn check(yaml: &Path, expected: &Path) {
+    let name = yaml.file_name().unwrap().to_str().unwrap();
+    let said = Manifest::parse(name, Path::new(""), &std::fs::read_to_string(yaml).unwrap()).unwrap_err().to_string();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(expected, format!("{said}\n")).unwrap();
+    }
+    let expected = std::fs::read_to_string(expected).unwrap();
+    assert_eq!(expected.trim_end(), said, "{name}");
+}
+
+#[test]
+fn a_full_manifest_is_read() {
+    let text = r#"
+streams:
+  orders: { shards: 4, retention: 48h }
+  plain:
+functions:
+  score:
+    path: functions/score
+    memory: 32MiB
+    timeout: 1500ms
+    config: { threshold: "5.5" }
+  tell: { path: /opt/tell.wasm }
+triggers:
+  - { name: score-orders, stream: orders, function: score, start: trim-horizon, batch_size: 7 }
+  - { name: tell-plain, stream: plain, function: tell, start: 2026-11-22T00:00:00Z }
+"#;
+    let manifest = Manifest::parse("deploy.yaml", Path::new("demo"), text).unwrap();
+    let [orders, plain] = manifest.streams.as_slice() else { panic!("{manifest:?}") };
+    assert_eq!((orders.name.as_str(), orders.shards, orders.retention.as_secs()), ("orders", 4, 48 * 3600));
+    assert_eq!((plain.name.as_str(), plain.shards, plain.retention.as_secs()), ("plain", 1, 24 * 3600));
+    let [score, tell] = manifest.functions.as_slice() else { panic!("{manifest:?}") };
+    assert_eq!(score.path, Path::new("demo/functions/score"));
+    assert_eq!((score.memory_bytes, score.timeout), (32 << 20, Duration::from_millis(1500)));
+    assert_eq!(score.config["threshold"], "5.5");
+    assert_eq!(tell.path, Path::new("/opt/tell.wasm"), "an absolute path stays");
+    assert_eq!((tell.memory_bytes, tell.timeout), (64 << 20, Duration::from_secs(5)));
+    let [first, second] = manifest.triggers.as_slice() else { panic!("{manifest:?}") };
+    assert_eq!((first.start, first.batch_records_max), (Start::TrimHorizon, 7));
+    assert_eq!(second.start, Start::At(Timestamp::from_millis(1_795_305_600_000)));
+    assert_eq!((second.stream.as_str(), second.function.as_str(), second.batch_records_max), ("plain", "tell", 100));
+}
+
+#[test]
+fn a_manifest_may_be_empty() {
+    for text in ["", "# nothing\n", "{}", "streams:\nfunctions:\ntriggers:\n", "triggers: []"] {
+        assert_eq!(Manifest::parse("f", Path::new(""), text).unwrap(), Manifest::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Manifest::load(Path::new("no/such/deploy.yaml")).unwrap_err();
+    assert!(matches!(&error, LoadError::Read { .. }), "{error:?}");
+    assert!(error.to_string().contains("no/such/deploy.yaml"), "{error}");
+}

@@ -1,0 +1,14 @@
+//! The door against real clients of HTTP: a listening server on a free port, an engine in memory, a clock in hand.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod client;
+mod node;
+mod operator;
+mod paging;
+mod reading;
+mod refusals;
+mod server;
+mod streams;
+mod validation;
+mod writing;

@@ -1,0 +1,298 @@
+//! The whole node: real functions, a real data folder, real clients.
+
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong shall stop")]
+
+#[path = "functions/guests.rs"]
+#[allow(dead_code, reason = "shared with the tests of functions")]
+mod guests;
+mod program;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use program::{Program, client, status_where};
+use tempfile::TempDir;
+use tidemill::deploy::Manifest;
+use tidemill::node::{Node, NodeOptions, Place};
+use tidemill::status::Report;
+use tidemill_client::{Client, PutRecord, Start};
+
+struct House {
+    folder: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let house = Self { folder: tempfile::tempdir().unwrap() };
+        for (name, wasm) in
+            [("recorder", guests::recorder()), ("misbehave", guests::misbehave()), ("stranger", guests::stranger())]
+        {
+            std::fs::write(house.path(&format!("{name}.wasm")), wasm).unwrap();
+        }
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn node(&self) -> Node {
+        let place = Place::Folder(self.path("data"));
+        Node::start(NodeOptions { place, ..NodeOptions::in_memory() }).await.unwrap()
+    }
+
+    fn manifest(&self, text: &str) -> Manifest {
+        Manifest::parse("deploy.yaml", self.folder.path(), text).unwrap()
+    }
+
+    fn write_manifest(&self, text: &str) -> String {
+        let path = self.path("deploy.yaml");
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+/// A manifest with one stream, the function `f` with this configuration, and a trigger between them.
+fn manifest(shards: u32, wasm: &str, mode: &str) -> String {
+    format!(
+        "streams:\n  orders: {{ shards: {shards} }}\nfunctions:\n  f: {{ path: {wasm}, config: {{ mode: \"{mode}\" }} }}\n\
+         triggers:\n  - {{ name: t, stream: orders, function: f, start: trim-horizon }}\n"
+    )
+}
+
+async fn put(client: &Client, texts: &[&str]) {
+    let record = |text: &&str| PutRecord {
+        partition_key: (*text).to_owned(),
+        explicit_hash_key: None,
+        data: Bytes::copy_from_slice(text.as_bytes()),
+    };
+    let records: Vec<_> = texts.iter().map(record).collect();
+    client.put_records("orders", &records).await.unwrap();
+}
+
+fn records(report: &Report) -> u64 {
+    report.triggers.iter().map(|trigger| trigger.records).sum()
+}
+
+#[tokio::test]
+async fn records_reach_the_function_and_a_restart_goes_on_behind_them() {
+    let house = House::new();
+    let manifest = house.manifest(&manifest(2, "recorder.wasm", ""));
+    let mut node = house.node().await;
+    let applied = node.apply(&manifest).await.unwrap();
+    assert_eq!(
+        (applied.streams_created.as_slice(), applied.functions_changed.as_slice()),
+        (&["orders".to_owned()][..], &["f".to_owned()][..])
+    );
+    let client = client(node.address());
+    put(&client, &["a", "b", "c", "d", "e"]).await;
+    let shard = client.list_shards("orders").await.unwrap()[0].shard_id.clone();
+    let iterator = client.get_shard_iterator("orders", &shard, Start::TrimHorizon).await.unwrap();
+    let report = status_where(&client, |report| records(report) == 5).await;
+    assert_eq!(report, node.status(), "what the door says is what the node says");
+    assert_eq!(report.functions[0].name, "f");
+    node.stop().await;
+
+    let mut node = house.node().await;
+    let applied = node.apply(&manifest).await.unwrap();
+    assert!(applied.streams_created.is_empty(), "{applied:?}");
+    let client = program::client(node.address());
+    let read = client.get_records(&iterator, None).await.unwrap();
+    assert!(!read.records.is_empty(), "an iterator outlives the restart");
+    put(&client, &["f", "g"]).await;
+    let report = status_where(&client, |report| records(report) >= 2).await;
+    assert_eq!(records(&report), 2, "nothing is delivered again: {report:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn applying_the_same_again_changes_nothing() {
+    let house = House::new();
+    let manifest = house.manifest(&manifest(2, "recorder.wasm", ""));
+    let mut node = house.node().await;
+    node.apply(&manifest).await.unwrap();
+    assert_eq!(node.apply(&manifest).await.unwrap(), tidemill::node::Applied::default());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn another_number_of_shards_is_refused_and_changes_nothing() {
+    let house = House::new();
+    let mut node = house.node().await;
+    node.apply(&house.manifest(&manifest(2, "recorder.wasm", ""))).await.unwrap();
+    let before = node.status();
+    let error = node.apply(&house.manifest(&manifest(3, "misbehave.wasm", ""))).await.unwrap_err().to_string();
+    assert!(
+        error.contains("'orders' has 2 shards and the manifest says 3") && error.contains("not supported yet"),
+        "{error}"
+    );
+    assert_eq!(node.status().functions, before.functions);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_be_deployed_takes_the_others_back() {
+    let house = House::new();
+    let mut node = house.node().await;
+    node.apply(&house.manifest("functions:\n  a: { path: recorder.wasm }\n")).await.unwrap();
+    let before = node.status();
+    let wrong =
+        "functions:\n  a: { path: misbehave.wasm }\n  b: { path: recorder.wasm }\n  c: { path: stranger.wasm }\n";
+    let error = node.apply(&house.manifest(wrong)).await.unwrap_err();
+    assert!(format!("{error:#}").contains("cannot deploy the function 'c'"), "{error:#}");
+    assert_eq!(node.status().functions, before.functions);
+    let missing = "functions:\n  a: { path: misbehave.wasm }\n  b: { path: no.wasm }\n";
+    let error = format!("{:#}", node.apply(&house.manifest(missing)).await.unwrap_err());
+    assert!(error.contains("function 'b'") && error.contains("no.wasm"), "{error}");
+    assert_eq!(node.status().functions, before.functions);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_batch_is_shown_and_a_new_version_takes_it() {
+    let house = House::new();
+    let mut node = house.node().await;
+    node.apply(&house.manifest(&manifest(1, "misbehave.wasm", "error"))).await.unwrap();
+    let client = client(node.address());
+    put(&client, &["poison", "fine"]).await;
+    let report = status_where(&client, |report| report.triggers[0].failures >= 2).await;
+    let trigger = &report.triggers[0];
+    assert_eq!((trigger.state.as_str(), trigger.records), ("retrying", 0));
+    let last_error = trigger.last_error.clone().unwrap();
+    assert!(last_error.message.contains("the poison failed the batch") && last_error.attempt >= 2, "{last_error:?}");
+    node.apply(&house.manifest(&manifest(1, "misbehave.wasm", "ok"))).await.unwrap();
+    status_where(&client, |report| records(report) == 2 && report.triggers[0].state == "running").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_and_a_trigger_that_are_wanted_no_more_are_gone() {
+    let house = House::new();
+    let mut node = house.node().await;
+    node.apply(&house.manifest(&manifest(1, "recorder.wasm", ""))).await.unwrap();
+    let applied = node.apply(&house.manifest("")).await.unwrap();
+    assert_eq!(applied.functions_removed, ["f"]);
+    let report = node.status();
+    assert!(report.functions.is_empty() && report.triggers.is_empty(), "{report:?}");
+    assert_eq!(report.streams.len(), 1, "a stream holds data: it stays");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_program_serves_reads_its_manifest_again_and_stops_cleanly() {
+    let house = House::new();
+    let file = house.write_manifest(&manifest(1, "misbehave.wasm", "error"));
+    let data = house.path("data").to_str().unwrap().to_owned();
+    let mut node = Program::start(&[
+        "serve",
+        "--manifest",
+        &file,
+        "--data",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--ready-json",
+        "--log-format",
+        "json",
+    ]);
+    let address = node.ready().await;
+    let client = client(address);
+    put(&client, &["poison"]).await;
+    status_where(&client, |report| report.triggers[0].failures >= 1).await;
+
+    house.write_manifest("streams: { orders: { shard: 1 } }");
+    node.signal("HUP");
+    let line = node.log_line("the manifest was not applied").await;
+    assert!(line.contains("unknown field 'shard'") && line.contains("did you mean 'shards'"), "{line}");
+    assert_eq!(status_where(&client, |_| true).await.triggers.len(), 1, "nothing has changed");
+
+    house.write_manifest(&manifest(1, "misbehave.wasm", "ok"));
+    node.signal("HUP");
+    node.log_line("the manifest was read again").await;
+    status_where(&client, |report| records(report) == 1).await;
+    node.signal("INT");
+    assert_eq!(node.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
+    let house = House::new();
+    let file = house.write_manifest(&manifest(2, "recorder.wasm", ""));
+    let mut node =
+        Program::start(&["serve", "--manifest", &file, "--memory", "--listen", "127.0.0.1:0", "--ready-json"]);
+    let url = format!("http://{}", node.ready().await);
+    let input = house.path("in.jsonl");
+    let (input, checkpoint) = (input.to_str().unwrap(), house.path("feed"));
+    let put = [
+        "put",
+        "orders",
+        input,
+        "--key-field",
+        "k",
+        "--json",
+        "--node",
+        &url,
+        "--checkpoint",
+        checkpoint.to_str().unwrap(),
+    ];
+
+    std::fs::write(input, "{\"k\":\"a\"}\n\n{\"k\":\"b\"}\n{\"x\":1}\n{\"k\":\"d\"}\n").unwrap();
+    let run = program::run(&put, "").await;
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("line 4 of") && run.stderr.contains("it has no field 'k'"), "{}", run.stderr);
+
+    std::fs::write(input, "{\"k\":\"a\"}\n\n{\"k\":\"b\"}\n{\"k\":\"c\"}\n{\"k\":\"d\"}\n").unwrap();
+    let run = program::run(&put, "").await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let done: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&done["records"], &done["lines"]), (&2.into(), &5.into()), "the first two were done before");
+
+    let run = program::run(&["put", "orders", "--node", &url, "--key", "k"], "from a pipe\n").await;
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("put 1 records into orders"), "{}", run.stderr);
+
+    let client = Client::new(&url).unwrap();
+    status_where(&client, |report| records(report) == 5).await;
+    let shown = program::run(&["status", "--node", &url], "").await;
+    assert_eq!(shown.code, 0);
+    assert!(shown.stdout.contains("orders") && shown.stdout.contains("running"), "{}", shown.stdout);
+    let said = program::run(&["status", "--json", "--node", &url], "").await;
+    assert_eq!(records(&serde_json::from_str(&said.stdout).unwrap()), 5);
+
+    let run = program::run(&["put", "none", "--node", &url], "x\n").await;
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr.contains("line 1 was not put into the stream 'none': ResourceNotFoundException"),
+        "{}",
+        run.stderr
+    );
+    node.signal("TERM");
+    assert_eq!(node.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn check_says_all_that_is_wrong() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bad_range.yaml");
+    let run = program::run(&["check", golden.to_str().unwrap()], "").await;
+    assert_eq!((run.code, run.stderr.lines().count(), run.stdout.as_str()), (1, 8, ""), "{}", run.stderr);
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy.yaml");
+    let run = program::run(&["check", demo.to_str().unwrap()], "").await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("is right: 1 stream, 1 function, 1 trigger"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_start_says_why() {
+    let house = House::new();
+    let file = house.write_manifest("streams: { a: }");
+    for (arguments, expected) in [
+        (vec!["serve", "--memory", "--manifest", file.as_str(), "--listen", "0.0.0.0:0"], "say --insecure"),
+        (vec!["serve", "--memory", "--manifest", "no/such.yaml"], "cannot read the manifest no/such.yaml"),
+        (vec!["serve", "--memory", "--manifest", file.as_str(), "--account", "1"], "'1' is not an account"),
+        (vec!["serve", "--memory", "--manifest", file.as_str(), "--log", "a=b=c"], "the log filter 'a=b=c'"),
+    ] {
+        let run = program::run(&arguments, "").await;
+        assert_eq!(run.code, 1, "{arguments:?}");
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+    }
+}

@@ -1,0 +1,113 @@
+//! The connection to a node, and the plain verbs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tidemill_wire::{
+    CreateStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody, JSON_CONTENT_TYPE,
+    ListShardsRequest, ListShardsResponse, Operation, Shard, StreamDescriptionSummary, TARGET_PREFIX,
+};
+
+use crate::error::ClientError;
+
+/// How long a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take: longer than the node's own deadline.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// A client of one node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    endpoint: String,
+}
+
+impl Client {
+    /// A client of the node at `endpoint`, such as `http://127.0.0.1:4567`. Nothing is sent yet.
+    pub fn new(endpoint: &str) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .tcp_nodelay(true)
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned() })
+    }
+
+    /// Creates a provisioned stream.
+    pub async fn create_stream(&self, stream: &str, shards: u32) -> Result<(), ClientError> {
+        let request = CreateStreamRequest {
+            stream_name: Some(stream.to_owned()),
+            shard_count: Some(shards.into()),
+            ..CreateStreamRequest::default()
+        };
+        self.send(Operation::CreateStream, &request).await.map(drop)
+    }
+
+    /// What is known of a stream at a glance.
+    pub async fn describe(&self, stream: &str) -> Result<StreamDescriptionSummary, ClientError> {
+        let request = DescribeStreamSummaryRequest { stream_name: Some(stream.to_owned()), stream_arn: None };
+        let response: DescribeStreamSummaryResponse = self.call(Operation::DescribeStreamSummary, &request).await?;
+        Ok(response.stream_description_summary)
+    }
+
+    /// All shards of a stream.
+    pub async fn list_shards(&self, stream: &str) -> Result<Vec<Shard>, ClientError> {
+        let mut request = ListShardsRequest { stream_name: Some(stream.to_owned()), ..ListShardsRequest::default() };
+        let mut shards = Vec::new();
+        loop {
+            let page: ListShardsResponse = self.call(Operation::ListShards, &request).await?;
+            shards.extend(page.shards);
+            match page.next_token {
+                Some(token) => request = ListShardsRequest { next_token: Some(token), ..ListShardsRequest::default() },
+                None => return Ok(shards),
+            }
+        }
+    }
+
+    /// What the node does: its `GET /status`.
+    pub async fn status(&self) -> Result<serde_json::Value, ClientError> {
+        let response = self.http.get(format!("{}/status", self.endpoint)).send().await?;
+        let body = answered(response).await?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "status", source })
+    }
+
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        request: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = self.send(operation, request).await?;
+        serde_json::from_slice(&body).map_err(|source| unreadable(operation, source))
+    }
+
+    pub(crate) async fn send(&self, operation: Operation, request: &impl Serialize) -> Result<Bytes, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|source| unreadable(operation, source))?;
+        let request = self
+            .http
+            .post(&self.endpoint)
+            .header("x-amz-target", format!("{TARGET_PREFIX}{}", operation.name()))
+            .header("content-type", JSON_CONTENT_TYPE)
+            .body(body);
+        answered(request.send().await?).await
+    }
+}
+
+pub(crate) fn unreadable(operation: Operation, source: serde_json::Error) -> ClientError {
+    ClientError::Unreadable { operation: operation.name(), source }
+}
+
+/// The body of an answer, or the error in it.
+async fn answered(response: reqwest::Response) -> Result<Bytes, ClientError> {
+    let status = response.status();
+    let body = response.bytes().await?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+    let kind = error.kind.rsplit('#').next().unwrap_or_default().to_owned();
+    let message = error.message.or(error.capital_message).unwrap_or_default();
+    Err(ClientError::Api { kind, message, status: status.as_u16() })
+}

@@ -1,0 +1,50 @@
+//! What can go wrong between a client and a node.
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The node refused.
+    #[error("{kind} ({status}): {message}")]
+    Api {
+        /// The error's name, such as `ResourceNotFoundException`.
+        kind: String,
+        /// What was wrong.
+        message: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The node was not reached, or the connection broke.
+    #[error("the node did not answer: {0}")]
+    Transport(#[from] reqwest::Error),
+    /// The answer is not what the API says.
+    #[error("the answer to {operation} cannot be read: {source}")]
+    Unreadable {
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong with the answer.
+        source: serde_json::Error,
+    },
+    /// Records were refused one by one, and again after every retry.
+    #[error("{records} records were not taken in {attempts} attempts, the last one because of {code}: {message}")]
+    Refused {
+        /// How many.
+        records: usize,
+        /// How often they were sent.
+        attempts: u32,
+        /// The last refusal's name.
+        code: String,
+        /// The last refusal's message.
+        message: String,
+    },
+}
+
+impl ClientError {
+    /// Whether the same request may go well later. After a server's own failure it may have happened all the same.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Api { kind, status, .. } => kind == "ProvisionedThroughputExceededException" || *status >= 500,
+            Self::Transport(error) => error.is_connect(),
+            Self::Unreadable { .. } | Self::Refused { .. } => false,
+        }
+    }
+}

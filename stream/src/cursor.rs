@@ -1,0 +1,127 @@
+//! Cursors: how far a trigger has come in a shard.
+//!
+//! A cursor is fixed durably when its trigger is made, and moves lazily: after a crash it may lag, and records are
+//! delivered again. It moves by compare-and-set, so a stale owner never moves it.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::engine::{Bound, Change, DocumentError, Durability, Expect, Key, Position, Revision};
+use crate::error::StoreError;
+use crate::shard::ShardIndex;
+use crate::store::Store;
+
+/// Tells one trigger from all others, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TriggerId(pub u64);
+
+/// How far a trigger has come in a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// What the next move must find.
+    pub revision: Revision,
+    /// The first record that is not processed yet lies here or behind.
+    pub bound: Bound,
+}
+
+/// Why a cursor was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveCursorError {
+    /// Someone else moved it: the caller owns the shard no more.
+    #[error("the cursor of shard {shard} was moved by someone else, to revision {found:?}")]
+    Stale {
+        /// The shard.
+        shard: ShardIndex,
+        /// The revision that is there, if there is still a cursor.
+        found: Option<Revision>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The document. Fields are numbered: new ones are added with new numbers, as options.
+#[derive(Encode, Decode)]
+struct Stored {
+    #[n(0)]
+    bound: u64,
+}
+
+impl Store {
+    /// The cursor of a trigger in a shard.
+    pub async fn cursor(&self, trigger: TriggerId, shard: ShardIndex) -> Result<Option<Cursor>, StoreError> {
+        let key = key_of(trigger, shard);
+        let Some(document) = self.engine().get(&key).await? else { return Ok(None) };
+        let stored: Stored = minicbor::decode(&document.value)
+            .map_err(|error| StoreError::Unreadable { key: key.as_str().to_owned(), reason: error.to_string() })?;
+        Ok(Some(Cursor { revision: document.revision, bound: Bound::at(Position(stored.bound)) }))
+    }
+
+    /// Makes cursors where there are none, durably, all or nothing together with other documents.
+    pub async fn fix_cursors(
+        &self,
+        trigger: TriggerId,
+        cursors: &[(ShardIndex, Bound)],
+        with: Vec<Change>,
+    ) -> Result<(), DocumentError> {
+        let fix = |(shard, bound): &(ShardIndex, Bound)| Change {
+            key: key_of(trigger, *shard),
+            expect: Expect::Absent,
+            value: Some(encode(*bound)),
+        };
+        let changes = cursors.iter().map(fix).chain(with).collect();
+        self.engine().compare_and_set(changes, Durability::Synced).await.map(drop)
+    }
+
+    /// Moves a cursor, unless someone else did meanwhile.
+    pub async fn move_cursor(
+        &self,
+        trigger: TriggerId,
+        shard: ShardIndex,
+        from: &Cursor,
+        to: Bound,
+    ) -> Result<Cursor, MoveCursorError> {
+        let change = Change { key: key_of(trigger, shard), expect: Expect::At(from.revision), value: Some(encode(to)) };
+        match self.engine().compare_and_set(vec![change], Durability::Lazy).await {
+            Ok(revisions) => {
+                let revision = revisions.first().copied().unwrap_or(from.revision);
+                Ok(Cursor { revision, bound: to })
+            }
+            Err(DocumentError::Conflict { found, .. }) => Err(MoveCursorError::Stale { shard, found }),
+            Err(DocumentError::Unknown) => self.settle_move(trigger, shard, from, to).await,
+            Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
+                Err(StoreError::from(error).into())
+            }
+        }
+    }
+
+    /// Forgets the cursors of a trigger in these shards.
+    pub async fn drop_cursors(&self, trigger: TriggerId, shards: &[ShardIndex]) -> Result<(), DocumentError> {
+        let change = |shard: &ShardIndex| Change { key: key_of(trigger, *shard), expect: Expect::Any, value: None };
+        let changes = shards.iter().map(change).collect();
+        self.engine().compare_and_set(changes, Durability::Synced).await.map(drop)
+    }
+
+    /// After an unknown outcome: either the cursor stands where it should, or the move is made once more.
+    async fn settle_move(
+        &self,
+        trigger: TriggerId,
+        shard: ShardIndex,
+        from: &Cursor,
+        to: Bound,
+    ) -> Result<Cursor, MoveCursorError> {
+        match self.cursor(trigger, shard).await? {
+            Some(found) if found.bound == to => Ok(found),
+            Some(found) if found == *from => Err(StoreError::from(DocumentError::Unknown).into()),
+            found => Err(MoveCursorError::Stale { shard, found: found.map(|cursor| cursor.revision) }),
+        }
+    }
+}
+
+fn key_of(trigger: TriggerId, shard: ShardIndex) -> Key {
+    Key::new(format!("cursor/{:016x}/{:010}", trigger.0, shard.0))
+}
+
+fn encode(bound: Bound) -> Bytes {
+    minicbor::to_vec(Stored { bound: bound.lowest().0 }).map(Bytes::from).unwrap_or_default()
+}

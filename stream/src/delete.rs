@@ -1,0 +1,40 @@
+//! Deleting a stream.
+
+use crate::engine::Expect;
+use crate::error::{NoStream, StoreError};
+use crate::name::StreamName;
+use crate::store::Store;
+use crate::stream::{Stream, StreamStatus};
+
+/// Why a stream was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteStreamError {
+    /// There is none of this name.
+    #[error(transparent)]
+    NoStream(#[from] NoStream),
+    /// The engine failed. The deletion goes on at the next start.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Deletes a stream with all its records.
+    pub async fn delete_stream(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
+        let known = self.stream(name)?;
+        let mut stream = Stream::clone(&known);
+        stream.status = StreamStatus::Deleting;
+        let change = self.change(stream.key(), Expect::At(known.revision), Some(stream.encode())).await;
+        stream.revision = change.map_err(StoreError::from)?;
+        self.forget(&known);
+        Ok(self.finish_deletion(&stream).await?)
+    }
+
+    /// From DELETING to gone; also after a crash between the two.
+    pub(crate) async fn finish_deletion(&self, stream: &Stream) -> Result<(), StoreError> {
+        for log in stream.logs() {
+            self.engine().log_drop(log).await?;
+        }
+        self.change(stream.key(), Expect::At(stream.revision), None).await?;
+        Ok(())
+    }
+}

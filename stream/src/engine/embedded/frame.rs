@@ -1,0 +1,405 @@
+//! A frame: one commit of a log, the unit of atomicity. It is found whole or not at all.
+//!
+//! ```text
+//! head    magic "TMfr" · version u8 · 0 u8 · flags u16 (reserved: encryption, compression)
+//!         head length u32 · head CRC32C u32 · frame length u32 · blocks u32
+//!         stream u64 · part u32 · segment u32 · generation u64 · first position u64 · previous frame's first position u64
+//!         positions taken u32 · notes length u32 · 0 u64                                             (80 bytes)
+//!         a block each: shard u32 · records u32 · offset u32 · length u32 · first position u64
+//!                       arrival u64 (ms) · CRC32C u32 · 0 u32                                        (40 bytes)
+//!         notes (CBOR), zeros up to a multiple of 16
+//! bodies  a record each: key length u16 · flags u8 (1: explicit hash) · data length u32 · hash u128? · key · data
+//!         zeros up to a multiple of 16
+//! ```
+//! All numbers are little-endian. The head's CRC starts from the segment's salt, so that frames of an earlier use of the
+//! file, or bytes that a producer made to look like a frame, are never taken for one. The blocks' CRCs stand in the
+//! head, so the head's CRC covers all, and a reader of one shard checks exactly what it reads.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use minicbor::{Decode, Encode};
+
+use super::bytes::Fields;
+use crate::clock::Timestamp;
+use crate::engine::{Generation, LogId, Position, StreamId};
+use crate::record::{PartitionKey, Record, StoredRecord};
+use crate::shard::{HashKey, ShardIndex};
+
+const MAGIC: [u8; 4] = *b"TMfr";
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 80;
+const BLOCK_BYTES: usize = 40;
+/// Frames begin at multiples of this.
+pub(super) const ALIGN: usize = 16;
+/// What stands before a record's hash, key and data.
+pub(super) const RECORD_HEAD_BYTES: usize = 7;
+const EXPLICIT_HASH: u8 = 1;
+
+/// What a frame changes besides records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Notes {
+    #[n(0)]
+    pub(super) marks: Vec<MarkNote>,
+    #[n(1)]
+    pub(super) close: Vec<u32>,
+    #[n(2)]
+    pub(super) open: Vec<u32>,
+    #[n(3)]
+    pub(super) purge: Vec<u32>,
+    #[n(4)]
+    pub(super) retention_ms: Option<u64>,
+    /// The generation from this frame on, when it changes.
+    #[n(5)]
+    pub(super) generation: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) struct MarkNote {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(super) key: Vec<u8>,
+    #[n(1)]
+    pub(super) revision: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(super) value: Vec<u8>,
+}
+
+/// Where a frame stands, and what it must fit to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) log: LogId,
+    pub(super) segment: u32,
+    pub(super) salt: u64,
+    pub(super) generation: Generation,
+    pub(super) first: Position,
+    /// First position of the frame before, 0 for the log's first.
+    pub(super) previous: Position,
+}
+
+/// A frame's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) place: Place,
+    /// Positions that the frame takes, at least 1.
+    pub(super) span: u32,
+    pub(super) frame_bytes: u32,
+    pub(super) blocks: Vec<Block>,
+    pub(super) notes: Notes,
+}
+
+/// The records of one shard in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) shard: ShardIndex,
+    pub(super) count: u32,
+    /// From the frame's start.
+    pub(super) offset: u32,
+    pub(super) len: u32,
+    pub(super) first: Position,
+    pub(super) arrival: Timestamp,
+    pub(super) crc: u32,
+}
+
+impl Head {
+    /// The first position behind the frame.
+    pub(super) fn next(&self) -> Position {
+        Position(self.place.first.0.saturating_add(u64::from(self.span)))
+    }
+}
+
+/// Writes a frame into an empty buffer. `records` are sorted by shard; they take positions in this order.
+pub(super) fn encode(
+    place: Place,
+    arrival: Timestamp,
+    records: &[(ShardIndex, &Record)],
+    notes: &Notes,
+    span: u32,
+    mut frame: Vec<u8>,
+) -> (Head, Vec<u8>) {
+    let notes_bytes = encode_notes(notes);
+    let groups: Vec<&[(ShardIndex, &Record)]> = records.chunk_by(|a, b| a.0 == b.0).collect();
+    let head_bytes = (HEAD_BYTES + groups.len() * BLOCK_BYTES + notes_bytes.len()).next_multiple_of(ALIGN);
+    frame.resize(head_bytes, 0);
+    let mut first = place.first.0;
+    let mut blocks = Vec::with_capacity(groups.len());
+    for group in groups {
+        blocks.push(encode_block(&mut frame, group, Position(first), arrival));
+        first += group.len() as u64;
+    }
+    frame.resize(frame.len().next_multiple_of(ALIGN), 0);
+    let head = Head { place, span, frame_bytes: frame.len() as u32, blocks, notes: notes.clone() };
+    let encoded = encode_head(&head, &notes_bytes, head_bytes);
+    if let Some(space) = frame.get_mut(..head_bytes) {
+        space.copy_from_slice(&encoded);
+    }
+    (head, frame)
+}
+
+/// The length of the frame that [`encode`] would write.
+pub(super) fn measure(records: &[(ShardIndex, &Record)], notes: &Notes) -> usize {
+    let groups = records.chunk_by(|a, b| a.0 == b.0).count();
+    let head_bytes = (HEAD_BYTES + groups * BLOCK_BYTES + encode_notes(notes).len()).next_multiple_of(ALIGN);
+    let body_bytes: usize = records.iter().map(|(_, record)| record_bytes(record)).sum();
+    (head_bytes + body_bytes).next_multiple_of(ALIGN)
+}
+
+fn encode_notes(notes: &Notes) -> Vec<u8> {
+    if *notes == Notes::default() { Vec::new() } else { minicbor::to_vec(notes).unwrap_or_default() }
+}
+
+fn record_bytes(record: &Record) -> usize {
+    RECORD_HEAD_BYTES + record.size_bytes() + record.explicit_hash.map_or(0, |_| 16)
+}
+
+fn encode_block(frame: &mut Vec<u8>, group: &[(ShardIndex, &Record)], first: Position, arrival: Timestamp) -> Block {
+    let start = frame.len();
+    for (_, record) in group {
+        let key = record.partition_key.as_str().as_bytes();
+        frame.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        frame.push(if record.explicit_hash.is_some() { EXPLICIT_HASH } else { 0 });
+        frame.extend_from_slice(&(record.data.len() as u32).to_le_bytes());
+        if let Some(hash) = record.explicit_hash {
+            frame.extend_from_slice(&hash.0.to_le_bytes());
+        }
+        frame.extend_from_slice(key);
+        frame.extend_from_slice(&record.data);
+    }
+    Block {
+        shard: group.first().map_or(ShardIndex(0), |(shard, _)| *shard),
+        count: group.len() as u32,
+        offset: start as u32,
+        len: (frame.len() - start) as u32,
+        first,
+        arrival,
+        crc: crc32c::crc32c(frame.get(start..).unwrap_or_default()),
+    }
+}
+
+fn encode_head(head: &Head, notes: &[u8], head_bytes: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(head_bytes);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[VERSION, 0, 0, 0]);
+    out.extend_from_slice(&(head_bytes as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&head.frame_bytes.to_le_bytes());
+    out.extend_from_slice(&(head.blocks.len() as u32).to_le_bytes());
+    out.extend_from_slice(&head.place.log.stream.0.to_le_bytes());
+    out.extend_from_slice(&head.place.log.part.to_le_bytes());
+    out.extend_from_slice(&head.place.segment.to_le_bytes());
+    out.extend_from_slice(&head.place.generation.0.to_le_bytes());
+    out.extend_from_slice(&head.place.first.0.to_le_bytes());
+    out.extend_from_slice(&head.place.previous.0.to_le_bytes());
+    out.extend_from_slice(&head.span.to_le_bytes());
+    out.extend_from_slice(&(notes.len() as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
+    for block in &head.blocks {
+        out.extend_from_slice(&block.shard.0.to_le_bytes());
+        out.extend_from_slice(&block.count.to_le_bytes());
+        out.extend_from_slice(&block.offset.to_le_bytes());
+        out.extend_from_slice(&block.len.to_le_bytes());
+        out.extend_from_slice(&block.first.0.to_le_bytes());
+        out.extend_from_slice(&block.arrival.as_millis().to_le_bytes());
+        out.extend_from_slice(&block.crc.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+    }
+    out.extend_from_slice(notes);
+    out.resize(head_bytes, 0);
+    let crc = head_crc(head.place.salt, &out);
+    if let Some(field) = out.get_mut(12..16) {
+        field.copy_from_slice(&crc.to_le_bytes());
+    }
+    out
+}
+
+/// The CRC of a head whose CRC field is taken as zero.
+fn head_crc(salt: u64, head: &[u8]) -> u32 {
+    let (before, after) = (head.get(..12).unwrap_or_default(), head.get(16..).unwrap_or_default());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), before);
+    crc32c::crc32c_append(crc32c::crc32c_append(crc, &[0; 4]), after)
+}
+
+/// Reads the frame at the beginning of `bytes`, all of it checked; `None` when there is none, or a torn one.
+pub(super) fn decode(bytes: &[u8], salt: u64) -> Option<Head> {
+    let head = decode_head(bytes, salt)?;
+    let frame = bytes.get(..head.frame_bytes as usize)?;
+    let sound = |block: &Block| {
+        let body = frame.get(block.offset as usize..)?.get(..block.len as usize)?;
+        (crc32c::crc32c(body) == block.crc).then_some(())
+    };
+    head.blocks.iter().try_for_each(sound)?;
+    Some(head)
+}
+
+fn decode_head(bytes: &[u8], salt: u64) -> Option<Head> {
+    let mut fields = Fields(bytes);
+    if fields.array()? != MAGIC || fields.u8()? != VERSION {
+        return None;
+    }
+    let _flags = (fields.u8()?, fields.u16()?);
+    let head_bytes = fields.u32()? as usize;
+    let crc = fields.u32()?;
+    let encoded = bytes.get(..head_bytes).filter(|head| head.len() >= HEAD_BYTES)?;
+    if head_crc(salt, encoded) != crc {
+        return None;
+    }
+    let frame_bytes = fields.u32()?;
+    let block_count = fields.u32()?;
+    let log = LogId { stream: StreamId(fields.u64()?), part: fields.u32()? };
+    let segment = fields.u32()?;
+    let generation = Generation(fields.u64()?);
+    let (first, previous) = (Position(fields.u64()?), Position(fields.u64()?));
+    let (span, notes_bytes) = (fields.u32()?, fields.u32()? as usize);
+    let _reserved = fields.u64()?;
+    let blocks = (0..block_count).map(|_| decode_block(&mut fields)).collect::<Option<_>>()?;
+    let notes = fields.slice(notes_bytes)?;
+    let notes = if notes.is_empty() { Notes::default() } else { minicbor::decode(notes).ok()? };
+    Some(Head { place: Place { log, segment, salt, generation, first, previous }, span, frame_bytes, blocks, notes })
+}
+
+fn decode_block(fields: &mut Fields<'_>) -> Option<Block> {
+    let block = Block {
+        shard: ShardIndex(fields.u32()?),
+        count: fields.u32()?,
+        offset: fields.u32()?,
+        len: fields.u32()?,
+        first: Position(fields.u64()?),
+        arrival: Timestamp::from_millis(fields.u64()?),
+        crc: fields.u32()?,
+    };
+    let _reserved = fields.u32()?;
+    Some(block)
+}
+
+/// Reads the records of a block one by one, without a copy; ends early where the bytes are not records.
+pub(super) struct Records {
+    body: Bytes,
+    position: u64,
+    arrival: Timestamp,
+}
+
+impl Records {
+    pub(super) fn new(body: Bytes, first: Position, arrival: Timestamp) -> Self {
+        Self { body, position: first.0, arrival }
+    }
+
+    /// Steps over the records before `from`.
+    pub(super) fn skip_to(&mut self, from: Position) -> Option<()> {
+        while self.position < from.0 {
+            let (_, key_bytes, data_bytes) = self.lengths()?;
+            let _ = self.take(key_bytes + data_bytes)?;
+            self.position += 1;
+        }
+        Some(())
+    }
+
+    fn take(&mut self, len: usize) -> Option<Bytes> {
+        (len <= self.body.len()).then(|| self.body.split_to(len))
+    }
+
+    fn lengths(&mut self) -> Option<(Option<HashKey>, usize, usize)> {
+        let head = self.take(RECORD_HEAD_BYTES)?;
+        let mut fields = Fields(&head);
+        let (key_bytes, flags, data_bytes) = (fields.u16()?, fields.u8()?, fields.u32()?);
+        let hash = if flags & EXPLICIT_HASH == 0 {
+            None
+        } else {
+            let hash = self.take(16)?;
+            Some(HashKey(u128::from_le_bytes(Fields(&hash).array()?)))
+        };
+        Some((hash, usize::from(key_bytes), data_bytes as usize))
+    }
+}
+
+impl Iterator for Records {
+    type Item = StoredRecord;
+
+    fn next(&mut self) -> Option<StoredRecord> {
+        let (explicit_hash, key_bytes, data_bytes) = self.lengths()?;
+        let key = self.take(key_bytes)?;
+        let data = self.take(data_bytes)?;
+        let position = Position(self.position);
+        self.position += 1;
+        let partition_key = PartitionKey::stored(ByteString::try_from(key).ok()?);
+        Some(StoredRecord { position, arrival: self.arrival, partition_key, explicit_hash, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACE: Place = Place {
+        log: LogId { stream: StreamId(7), part: 1 },
+        segment: 3,
+        salt: 0x5a17,
+        generation: Generation(2),
+        first: Position(100),
+        previous: Position(90),
+    };
+
+    fn record() -> impl Strategy<Value = (ShardIndex, Record)> {
+        ((0u32..4), "\\PC{1,20}", any::<Option<u128>>(), vec(any::<u8>(), 0..200)).prop_map(
+            |(shard, key, hash, data)| {
+                let partition_key = PartitionKey::parse(key).unwrap();
+                (ShardIndex(shard), Record { partition_key, explicit_hash: hash.map(HashKey), data: data.into() })
+            },
+        )
+    }
+
+    fn sorted(records: &[(ShardIndex, Record)]) -> Vec<(ShardIndex, &Record)> {
+        let mut sorted: Vec<_> = records.iter().map(|(shard, record)| (*shard, record)).collect();
+        sorted.sort_by_key(|(shard, _)| *shard);
+        sorted
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_is_read_as_it_was_written(records in vec(record(), 0..40), retention_ms: Option<u64>) {
+            let sorted = sorted(&records);
+            let notes = Notes { retention_ms, ..Notes::default() };
+            let arrival = Timestamp::from_millis(1234);
+            let (head, frame) = encode(PLACE, arrival, &sorted, &notes, records.len().max(1) as u32, Vec::new());
+            prop_assert_eq!(frame.len() % ALIGN, 0);
+            prop_assert_eq!(frame.len(), measure(&sorted, &notes));
+            prop_assert_eq!(decode(&frame, PLACE.salt), Some(head.clone()));
+            let frame = Bytes::from(frame);
+            let read = head.blocks.iter().flat_map(|block| {
+                let body = frame.slice(block.offset as usize..(block.offset + block.len) as usize);
+                Records::new(body, block.first, block.arrival)
+            });
+            let read: Vec<_> = read.collect();
+            prop_assert_eq!(read.len(), sorted.len());
+            for (index, (stored, (_, given))) in read.iter().zip(&sorted).enumerate() {
+                prop_assert_eq!(stored.position, Position(100 + index as u64));
+                prop_assert_eq!(&stored.partition_key, &given.partition_key);
+                prop_assert_eq!(stored.explicit_hash, given.explicit_hash);
+                prop_assert_eq!(&stored.data, &given.data);
+            }
+        }
+
+        #[test]
+        fn a_changed_or_shortened_frame_is_none(records in vec(record(), 1..8), at: prop::sample::Index, change in 1u8..) {
+            let (_, mut frame) = encode(PLACE, Timestamp::from_millis(1), &sorted(&records), &Notes::default(), 8, Vec::new());
+            let at = at.index(frame.len());
+            prop_assert_eq!(decode(&frame[..at], PLACE.salt), None);
+            let padding = frame.len() - 15 <= at;
+            frame[at] ^= change;
+            prop_assert!(padding || decode(&frame, PLACE.salt).is_none());
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in vec(any::<u8>(), 0..400)) {
+            let _ = decode(&bytes, 0);
+            let _ = Records::new(bytes.into(), Position(1), Timestamp::default()).count();
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_segment_is_none() {
+        let (_, frame) = encode(PLACE, Timestamp::from_millis(1), &[], &Notes::default(), 1, Vec::new());
+        assert!(decode(&frame, PLACE.salt).is_some());
+        assert_eq!(decode(&frame, PLACE.salt + 1), None);
+    }
+}

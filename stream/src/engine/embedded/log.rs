@@ -1,0 +1,373 @@
+//! One log: its segments, what readers see of it, and the commit of one frame.
+//!
+//! The log promises that a frame is durable before anyone sees it, and that after a failed write or sync nothing is
+//! acknowledged until the log stands on a new segment behind the last frame that was synced.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::closing::{Close, Closing};
+use super::commit::Queue;
+use super::file;
+use super::footers::Footers;
+use super::frame::{self, Head, Notes, Place};
+use super::index::SegmentIndex;
+use super::segment::{self, Header, Trailer};
+use super::state::LogState;
+use super::tail::Tail;
+use crate::clock::{Clock, Timestamp};
+use crate::engine::wake::Wakes;
+use crate::engine::{LogError, LogId, LogStats, Position};
+use crate::limits::SEGMENT_BYTES;
+use crate::record::Record;
+use crate::shard::ShardIndex;
+
+/// What all logs of a node share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) tail: Tail,
+    pub(super) footers: Footers,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) id: LogId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) wakes: Wakes,
+    pub(super) view: RwLock<View>,
+    closing: Closing,
+    folder: PathBuf,
+    /// The first position of the oldest segment when the log was opened.
+    first_kept: Position,
+    /// Why the last write or sync failed, until the log stands on a new segment.
+    broken: Mutex<Option<String>>,
+    writer: Mutex<Writer>,
+}
+
+/// What readers see: synced frames only.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) state: LogState,
+    /// Segments that take no more frames, oldest first.
+    pub(super) closed: Vec<Arc<Segment>>,
+    /// The segment that takes frames.
+    pub(super) active: Option<Active>,
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) number: u32,
+    pub(super) path: Arc<Path>,
+    pub(super) index: SegmentIndex,
+}
+
+/// A segment that takes no more frames.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u32,
+    pub(super) path: Arc<Path>,
+    /// The first position behind it.
+    pub(super) next: Position,
+    pub(super) last_arrival: Timestamp,
+    pub(super) index: RwLock<IndexPlace>,
+}
+
+/// Where a closed segment's index is.
+#[derive(Debug, Clone)]
+pub(super) enum IndexPlace {
+    /// Still in memory: the footer is being written.
+    Memory(Arc<SegmentIndex>),
+    /// In the file.
+    Footer(Trailer),
+}
+
+/// The side of a log that one committing thread holds at a time.
+#[derive(Debug)]
+struct Writer {
+    next_number: u32,
+    target: Option<Target>,
+    /// Which of [`SEGMENT_BYTES`] the next segment takes.
+    step: usize,
+}
+
+/// Where frames go.
+#[derive(Debug)]
+struct Target {
+    file: Arc<File>,
+    path: Arc<Path>,
+    number: u32,
+    salt: u64,
+    /// Where the next frame begins: all before is synced.
+    frames_end: u64,
+    /// Up to here the file has its blocks.
+    prepared: u64,
+    capacity: u64,
+}
+
+impl Log {
+    /// Creates the log's folder and a log in it.
+    pub(super) fn create(id: LogId, folder: &Path, shared: Arc<Shared>, state: LogState) -> Result<Self, LogError> {
+        file::create_folder(folder)?;
+        if let Some(parent) = folder.parent() {
+            file::sync_folder(parent)?;
+        }
+        let first_kept = state.next;
+        let log = Self::new(id, folder, shared, View { state, closed: Vec::new(), active: None }, 1, first_kept);
+        log.begin(&mut log.writer.lock(), 0)?;
+        Ok(log)
+    }
+
+    pub(super) fn new(
+        id: LogId,
+        folder: &Path,
+        shared: Arc<Shared>,
+        view: View,
+        next_number: u32,
+        first_kept: Position,
+    ) -> Self {
+        Self {
+            id,
+            shared,
+            queue: Mutex::default(),
+            wakes: Wakes::default(),
+            view: RwLock::new(view),
+            closing: Closing::default(),
+            folder: folder.to_owned(),
+            first_kept,
+            broken: Mutex::default(),
+            writer: Mutex::new(Writer { next_number, target: None, step: 0 }),
+        }
+    }
+
+    /// Writes one frame, syncs it, and shows it to readers. `records` are sorted by shard.
+    pub(super) fn commit(
+        &self,
+        records: &[(ShardIndex, &Record)],
+        notes: &Notes,
+        span: u32,
+    ) -> Result<(Head, Timestamp), LogError> {
+        let mut writer = self.writer.lock();
+        self.repair(&mut writer)?;
+        let frame_bytes = frame::measure(records, notes);
+        self.make_room(&mut writer, frame_bytes as u64)?;
+        let Some(target) = writer.target.as_mut() else { return Err(self.unavailable("it has no segment")) };
+        let (place, arrival) = self.place(target);
+        let (head, frame) = frame::encode(place, arrival, records, notes, span, self.shared.tail.buffer(frame_bytes));
+        let offset = target.frames_end;
+        let written = file::write_at(&target.file, &target.path, &frame, offset)
+            .and_then(|()| file::sync_data(&target.file, &target.path));
+        if let Err(error) = written {
+            *self.broken.lock() = Some(error.to_string());
+            return Err(error);
+        }
+        target.frames_end += u64::from(head.frame_bytes);
+        self.show(offset as u32, &head);
+        self.shared.tail.keep(self.id, head.place.segment, offset as u32, frame);
+        Ok((head, arrival))
+    }
+
+    fn place(&self, target: &Target) -> (Place, Timestamp) {
+        let view = self.view.read();
+        let place = Place {
+            log: self.id,
+            segment: target.number,
+            salt: target.salt,
+            generation: view.state.generation,
+            first: view.state.next,
+            previous: view.state.previous,
+        };
+        (place, self.shared.clock.now().max(view.state.last_arrival))
+    }
+
+    fn show(&self, offset: u32, head: &Head) {
+        let mut view = self.view.write();
+        view.state.apply(head);
+        if let Some(active) = view.active.as_mut() {
+            active.index.add(offset, head);
+        }
+    }
+
+    /// After a failed write or sync: the segment ends behind its last synced frame, and a new one begins.
+    fn repair(&self, writer: &mut Writer) -> Result<(), LogError> {
+        let Some(reason) = self.broken.lock().clone() else { return Ok(()) };
+        if let Err(error) = self.end_segment(writer) {
+            return Err(self.unavailable(&format!("{reason}; and then: {error}")));
+        }
+        tracing::warn!(log = %self.id, reason, "the log goes on in a new segment after a failed write");
+        *self.broken.lock() = None;
+        Ok(())
+    }
+
+    /// Sees to it that the active segment has prepared room for a frame.
+    fn make_room(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
+        let full = writer.target.as_ref().is_none_or(|target| target.frames_end + frame_bytes > target.capacity);
+        if full {
+            self.roll(writer, frame_bytes)?;
+        }
+        let Some(target) = writer.target.as_mut() else { return Ok(()) };
+        if target.frames_end + frame_bytes > target.prepared {
+            // The first frame of a small segment: until now its file was its header alone.
+            file::allocate(&target.file, &target.path, target.capacity)?;
+            target.prepared = target.capacity;
+        }
+        Ok(())
+    }
+
+    fn roll(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
+        if let Some(target) = writer.target.take() {
+            self.retire(&target);
+            writer.step = (writer.step + 1).min(SEGMENT_BYTES.len() - 1);
+        }
+        self.begin(writer, frame_bytes)
+    }
+
+    /// Begins a segment: its header is synced under its final name when this returns.
+    fn begin(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
+        let state = self.view.read().state.clone();
+        let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
+        let header = Header { log: self.id, number: writer.next_number, salt, state }.encode();
+        let step_bytes = SEGMENT_BYTES.get(writer.step).copied().unwrap_or(0);
+        let capacity = step_bytes.max(header.len() as u64 + frame_bytes);
+        let new = self.folder.join("new.tmp");
+        let file = file::create(&new)?;
+        file::write_at(&file, &new, &header, 0)?;
+        // The first segment of a log gets its blocks with its first frame: an idle log costs a header.
+        let prepared = if writer.step == 0 { header.len() as u64 } else { capacity };
+        if prepared == capacity {
+            file::allocate(&file, &new, capacity)?;
+        }
+        file::sync_all(&file, &new)?;
+        let path: Arc<Path> = segment::path(&self.folder, writer.next_number).into();
+        file::rename(&new, &path)?;
+        file::sync_folder(&self.folder)?;
+        let (number, file, frames_end) = (writer.next_number, Arc::new(file), header.len() as u64);
+        writer.next_number += 1;
+        self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default() });
+        writer.target = Some(Target { file, path, number, salt, frames_end, prepared, capacity });
+        Ok(())
+    }
+
+    /// Moves the active segment to the closed ones; its footer is written by the maintenance thread, or at the next
+    /// start.
+    fn retire(&self, target: &Target) {
+        let mut view = self.view.write();
+        let Some(active) = view.active.take() else { return };
+        let segment = Segment {
+            number: active.number,
+            path: active.path,
+            next: view.state.next,
+            last_arrival: view.state.last_arrival,
+            index: RwLock::new(IndexPlace::Memory(Arc::new(active.index))),
+        };
+        let segment = Arc::new(segment);
+        let state = view.state.clone();
+        view.closed.push(Arc::clone(&segment));
+        drop(view);
+        let close =
+            Close { segment, file: Arc::clone(&target.file), salt: target.salt, frames_end: target.frames_end, state };
+        self.closing.start(close);
+    }
+
+    /// Ends the active segment now, with its footer; the next commit begins another.
+    fn end_segment(&self, writer: &mut Writer) -> Result<(), LogError> {
+        let Some(target) = writer.target.take() else { return Ok(()) };
+        let mut view = self.view.write();
+        let index = view.active.as_ref().map(|active| active.index.clone()).unwrap_or_default();
+        let closed = segment::close(&target.file, &target.path, target.salt, target.frames_end, &view.state, &index);
+        match closed {
+            Ok(trailer) => {
+                let (number, path) = (target.number, target.path);
+                let (next, last_arrival) = (view.state.next, view.state.last_arrival);
+                let index = RwLock::new(IndexPlace::Footer(trailer));
+                view.closed.push(Arc::new(Segment { number, path, next, last_arrival, index }));
+                view.active = None;
+                Ok(())
+            }
+            Err(error) => {
+                writer.target = Some(target);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the log in good order: opening it again reads footers only.
+    pub(super) fn close(&self) -> Result<(), LogError> {
+        let mut writer = self.writer.lock();
+        self.closing.finish();
+        self.end_segment(&mut writer)
+    }
+
+    /// Deletes closed segments that hold nothing at or behind `keep_from`.
+    pub(super) fn trim(&self, keep_from: Position) -> Result<(), LogError> {
+        let mut view = self.view.write();
+        let keep = view.closed.partition_point(|segment| segment.next <= keep_from);
+        let gone: Vec<_> = view.closed.drain(..keep).collect();
+        drop(view);
+        for segment in &gone {
+            file::remove(&segment.path)?;
+        }
+        if gone.is_empty() { Ok(()) } else { file::sync_folder(&self.folder) }
+    }
+
+    /// The first position that the segments here can hold.
+    pub(super) fn first_kept(&self) -> Position {
+        self.first_kept
+    }
+
+    /// Why the log takes no records, if it does not.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let broken = self.broken.lock().clone();
+        broken.map(|reason| format!("the log {} takes no records: {reason}", self.id))
+    }
+
+    pub(super) fn stats(&self) -> Result<LogStats, LogError> {
+        let mut bytes = 0;
+        for name in file::names(&self.folder)? {
+            let path = self.folder.join(name);
+            bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        }
+        Ok(LogStats { bytes, oldest: self.oldest()?, generation: self.view.read().state.generation })
+    }
+
+    fn oldest(&self) -> Result<Option<Timestamp>, LogError> {
+        let closed: Vec<_> = self.view.read().closed.clone();
+        for segment in closed {
+            if let Some(oldest) = self.index_of(&segment)?.oldest() {
+                return Ok(Some(oldest));
+            }
+        }
+        Ok(self.view.read().active.as_ref().and_then(|active| active.index.oldest()))
+    }
+
+    /// The index of a closed segment, from memory or from its footer.
+    pub(super) fn index_of(&self, segment: &Segment) -> Result<Arc<SegmentIndex>, LogError> {
+        if let Some(index) = self.index_in_memory(segment) {
+            return Ok(index);
+        }
+        let trailer = match &*segment.index.read() {
+            IndexPlace::Memory(index) => return Ok(Arc::clone(index)),
+            IndexPlace::Footer(trailer) => *trailer,
+        };
+        let file = file::open_to_read(&segment.path)?;
+        let index = Arc::new(trailer.index(&file, &segment.path, self.id)?);
+        self.shared.footers.keep(self.id, segment.number, Arc::clone(&index));
+        Ok(index)
+    }
+
+    /// The index of a closed segment, if no file need be read for it.
+    pub(super) fn index_in_memory(&self, segment: &Segment) -> Option<Arc<SegmentIndex>> {
+        match &*segment.index.read() {
+            IndexPlace::Memory(index) => Some(Arc::clone(index)),
+            IndexPlace::Footer(_) => self.shared.footers.get(self.id, segment.number),
+        }
+    }
+
+    pub(super) fn unavailable(&self, reason: &str) -> LogError {
+        LogError::Unavailable { log: self.id, reason: reason.to_owned() }
+    }
+}

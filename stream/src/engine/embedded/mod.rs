@@ -1,0 +1,424 @@
+//! The engine on this machine's disk: the log is the truth, sled is the view that makes it fast.
+//!
+//! ```text
+//! DATA/format      the version of this layout
+//!      lock        held by the node
+//!      meta/       the log of documents
+//!      sled/       the documents, looked up
+//!      logs/ID/    a log each: segments of frames
+//! ```
+
+mod bytes;
+mod closing;
+mod commit;
+mod documents;
+mod file;
+mod folder;
+mod footers;
+mod frame;
+mod index;
+mod log;
+mod read;
+mod recover;
+mod segment;
+mod state;
+mod tail;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+pub use self::folder::{FORMAT, OpenError};
+
+use self::commit::{Committers, PendingAppend, PendingNote, Work};
+use self::documents::Documents;
+use self::folder::Folder;
+use self::footers::Footers;
+use self::frame::Notes;
+use self::log::{Log, Shared};
+use self::read::Source;
+use self::state::LogState;
+use self::tail::Tail;
+use super::{
+    Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
+    Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
+    Sealed, Seek, StreamId, Ticket, UnknownTicket,
+};
+use crate::clock::Clock;
+use crate::limits::{FOOTER_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, READS_MAX, RETENTION_DEFAULT, TAIL_BYTES_MAX};
+use crate::shard::ShardIndex;
+
+/// The log of documents.
+const META: LogId = LogId { stream: StreamId(0), part: 0 };
+/// A permit stands for this many bytes.
+const PERMIT_BYTES: usize = 1024;
+
+/// Settings of the engine. The defaults are those of [`crate::limits`].
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// Shards that share one log.
+    pub shards_per_log: u32,
+    /// Frames kept in memory for readers at the tip.
+    pub tail_bytes_max: usize,
+    /// Bytes of appends that may wait for their commit.
+    pub pending_bytes_max: usize,
+    /// How long an append waits for room among them.
+    pub pending_wait: Duration,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            shards_per_log: u32::MAX,
+            tail_bytes_max: TAIL_BYTES_MAX,
+            pending_bytes_max: PENDING_BYTES_MAX,
+            pending_wait: PENDING_WAIT,
+        }
+    }
+}
+
+/// The engine over one data folder.
+#[derive(Debug)]
+pub struct Embedded {
+    folder: Folder,
+    options: EmbeddedOptions,
+    shared: Arc<Shared>,
+    logs: RwLock<HashMap<LogId, Slot>>,
+    meta: Arc<Log>,
+    documents: Documents,
+    committers: Committers,
+    room: Arc<Semaphore>,
+    reads: Semaphore,
+}
+
+/// A log, or why it could not be opened: the others go on.
+#[derive(Debug, Clone)]
+enum Slot {
+    Open(Arc<Log>),
+    Damaged(super::Corruption),
+    Unavailable(String),
+}
+
+impl Embedded {
+    /// Opens a data folder, making it where there is none. Blocks while files are read.
+    pub fn open(path: &Path, clock: Clock, options: EmbeddedOptions) -> Result<Self, OpenError> {
+        let folder = Folder::take(path)?;
+        let (tail, footers) = (Tail::new(options.tail_bytes_max), Footers::new(FOOTER_BYTES_MAX));
+        let shared = Arc::new(Shared { clock, tail, footers });
+        let meta = Arc::new(open_meta(&folder.path.join("meta"), &shared)?);
+        let documents = Documents::open(&folder.path.join("sled"), Arc::clone(&meta))?;
+        let logs = open_logs(&folder.path.join("logs"), &shared)?;
+        let started =
+            |source| LogError::Io { action: "start the threads of", path: path.display().to_string(), source };
+        let permits = options.pending_bytes_max.div_ceil(PERMIT_BYTES);
+        Ok(Self {
+            folder,
+            shared,
+            logs: RwLock::new(logs),
+            meta,
+            documents,
+            committers: Committers::start().map_err(started)?,
+            room: Arc::new(Semaphore::new(permits)),
+            reads: Semaphore::new(READS_MAX),
+            options,
+        })
+    }
+
+    /// Ends in good order: what waits is committed, and the next opening reads no frames. Blocks.
+    pub fn close(&self) {
+        self.stop();
+        for slot in self.logs.read().values() {
+            if let Slot::Open(log) = slot
+                && let Err(error) = log.close()
+            {
+                tracing::warn!(log = %log.id, %error, "the log was not closed in good order; the next start recovers it");
+            }
+        }
+        if let Err(error) = self.meta.close() {
+            tracing::warn!(%error, "the log of documents was not closed in good order; the next start recovers it");
+        }
+    }
+
+    /// Bytes of frames that are alive in memory.
+    pub fn tail_bytes(&self) -> usize {
+        self.shared.tail.alive_bytes()
+    }
+
+    /// Ends the threads. Work that none of them has in hand is let go.
+    fn stop(&self) {
+        self.committers.stop();
+        for slot in self.logs.read().values() {
+            if let Slot::Open(log) = slot {
+                log.refuse_work();
+            }
+        }
+        self.documents.close();
+    }
+
+    /// Why work was let go.
+    fn let_go(&self, log: &Log) -> LogError {
+        let is_gone = !self.logs.read().contains_key(&log.id);
+        if is_gone { LogError::NoLog(log.id) } else { log.unavailable("the store is closed") }
+    }
+
+    fn log(&self, id: LogId) -> Result<Arc<Log>, LogError> {
+        match self.logs.read().get(&id) {
+            Some(Slot::Open(log)) => Ok(Arc::clone(log)),
+            Some(Slot::Damaged(corruption)) => Err(corruption.clone().into()),
+            Some(Slot::Unavailable(reason)) => Err(LogError::Unavailable { log: id, reason: reason.clone() }),
+            None => Err(LogError::NoLog(id)),
+        }
+    }
+
+    async fn note(&self, log: &Arc<Log>, generation: Option<Generation>, notes: Notes) -> Result<Sealed, SealError> {
+        let (answer, answered) = oneshot::channel();
+        self.committers.submit(log, Work::Note(PendingNote { generation, notes, answer }));
+        answered.await.map_err(|_| SealError::from(self.let_go(log)))?
+    }
+
+    async fn note_for_log(&self, log: &Arc<Log>, notes: Notes) -> Result<(), LogError> {
+        match self.note(log, None, notes).await {
+            Ok(_) => Ok(()),
+            Err(SealError::Log(error)) => Err(error),
+            Err(error @ (SealError::Fenced { .. } | SealError::Unknown)) => Err(log.unavailable(&error.to_string())),
+        }
+    }
+
+    fn log_folder(&self, id: LogId) -> std::path::PathBuf {
+        self.folder.path.join("logs").join(id.to_string())
+    }
+}
+
+/// What was in flight is finished; nothing else is. The next opening recovers.
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[async_trait]
+impl Engine for Embedded {
+    fn capabilities(&self) -> Capabilities {
+        super::file_capabilities(self.options.shards_per_log)
+    }
+
+    fn health(&self) -> Health {
+        let logs = self.logs.read();
+        let mut troubles: Vec<String> = logs.iter().filter_map(|(id, slot)| trouble(*id, slot)).collect();
+        troubles.extend(self.meta.trouble());
+        troubles.sort();
+        if troubles.is_empty() { Health::Healthy } else { Health::Degraded(troubles) }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Document>, DocumentError> {
+        self.documents.get(key)
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Document>, DocumentError> {
+        self.documents.list(prefix, after, limit)
+    }
+
+    async fn compare_and_set(
+        &self,
+        changes: Vec<Change>,
+        durability: Durability,
+    ) -> Result<Vec<Revision>, DocumentError> {
+        self.documents.compare_and_set(changes, durability).await
+    }
+
+    fn watch(&self, _prefix: &str) -> watch::Receiver<u64> {
+        self.documents.watch()
+    }
+
+    async fn log_put(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        match self.log(id) {
+            Ok(log) if log.view.read().state.retention == settings.retention => Ok(()),
+            Ok(log) => {
+                let retention_ms = u64::try_from(settings.retention.as_millis()).unwrap_or(u64::MAX);
+                self.note_for_log(&log, Notes { retention_ms: Some(retention_ms), ..Notes::default() }).await
+            }
+            Err(LogError::NoLog(_)) => {
+                let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
+                let log =
+                    blocking(id, move || Log::create(id, &folder, shared, LogState::new(settings.retention))).await?;
+                self.logs.write().entry(id).or_insert_with(|| Slot::Open(Arc::new(log)));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn log_drop(&self, id: LogId) -> Result<(), LogError> {
+        let slot = self.logs.write().remove(&id);
+        if let Some(Slot::Open(log)) = slot {
+            log.refuse_work();
+            log.wakes.wake_all();
+        }
+        let folder = self.log_folder(id);
+        blocking(id, move || {
+            file::remove_folder(&folder)?;
+            folder.parent().filter(|parent| parent.exists()).map_or(Ok(()), file::sync_folder)
+        })
+        .await
+    }
+
+    async fn stats(&self, id: LogId) -> Result<LogStats, LogError> {
+        let log = self.log(id)?;
+        blocking(id, move || log.stats()).await
+    }
+
+    async fn append(&self, id: LogId, generation: Generation, append: Append) -> Result<Appended, AppendError> {
+        super::check_append(&append)?;
+        let unavailable = |error: LogError| match error {
+            LogError::NoLog(log) => AppendError::NoLog(log),
+            error @ (LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. }) => {
+                AppendError::Unavailable { log: id, reason: error.to_string() }
+            }
+        };
+        let log = self.log(id).map_err(unavailable)?;
+        let bytes = append.records.iter().map(|(_, record)| record.size_bytes()).sum::<usize>();
+        let permits = (bytes.div_ceil(PERMIT_BYTES).max(1)).min(self.options.pending_bytes_max.div_ceil(PERMIT_BYTES));
+        let room = Arc::clone(&self.room).acquire_many_owned(permits as u32);
+        let overloaded = || AppendError::Overloaded {
+            waiting_bytes: self.options.pending_bytes_max - self.room.available_permits() * PERMIT_BYTES,
+        };
+        let room = tokio::time::timeout(self.options.pending_wait, room).await.map_err(|_| overloaded())?;
+        let room = room.map_err(|_| overloaded())?;
+        let (answer, answered) = oneshot::channel();
+        self.committers.submit(&log, Work::Append(PendingAppend { generation, append, bytes, answer, _room: room }));
+        answered.await.map_err(|_| unavailable(self.let_go(&log)))?
+    }
+
+    async fn resolve(&self, _ticket: &Ticket) -> Result<Resolved, UnknownTicket> {
+        Err(UnknownTicket)
+    }
+
+    async fn mark(&self, id: LogId, key: &[u8]) -> Result<Option<Mark>, LogError> {
+        let log = self.log(id)?;
+        let view = log.view.read();
+        Ok(view.state.marks.get(key).cloned())
+    }
+
+    async fn seal(
+        &self,
+        id: LogId,
+        generation: Generation,
+        close: &[ShardIndex],
+        open: &[ShardIndex],
+    ) -> Result<Sealed, SealError> {
+        let log = self.log(id)?;
+        let numbers = |shards: &[ShardIndex]| shards.iter().map(|shard| shard.0).collect();
+        let notes = Notes { close: numbers(close), open: numbers(open), ..Notes::default() };
+        self.note(&log, Some(generation), notes).await
+    }
+
+    async fn purge(&self, id: LogId, shard: ShardIndex) -> Result<(), LogError> {
+        let log = self.log(id)?;
+        let is_closed = log.view.read().state.shards.get(&shard).is_some_and(|shard| shard.closed_at.is_some());
+        if !is_closed {
+            return Ok(());
+        }
+        self.note_for_log(&log, Notes { purge: vec![shard.0], ..Notes::default() }).await
+    }
+
+    async fn read(&self, id: LogId, shard: ShardIndex, from: Bound, limits: ReadLimits) -> Result<Batch, LogError> {
+        let log = self.log(id)?;
+        if let Some(batch) = log.read(shard, from, limits, Source::Memory)? {
+            return Ok(batch);
+        }
+        let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
+        let reader = Arc::clone(&log);
+        let batch = blocking(id, move || reader.read(shard, from, limits, Source::Disk)).await?;
+        batch.ok_or_else(|| log.unavailable("a read from disk found nothing to read"))
+    }
+
+    async fn seek(&self, id: LogId, shard: ShardIndex, to: Seek) -> Result<Bound, LogError> {
+        let log = self.log(id)?;
+        if !matches!(to, Seek::Time(_)) {
+            return log.seek(shard, to);
+        }
+        let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
+        blocking(id, move || log.seek(shard, to)).await
+    }
+
+    async fn changed(&self, id: LogId, shard: ShardIndex, from: Bound, wait: Duration) {
+        let Ok(log) = self.log(id) else { return };
+        let notify = log.wakes.of(shard);
+        let woken = notify.notified();
+        tokio::pin!(woken);
+        woken.as_mut().enable();
+        if !log.has_news(shard, from) {
+            let _ = tokio::time::timeout(wait, woken).await;
+        }
+    }
+}
+
+fn trouble(id: LogId, slot: &Slot) -> Option<String> {
+    match slot {
+        Slot::Open(log) => log.trouble(),
+        Slot::Damaged(corruption) => Some(corruption.to_string()),
+        Slot::Unavailable(reason) => Some(format!("the log {id} is unavailable: {reason}")),
+    }
+}
+
+fn open_meta(folder: &Path, shared: &Arc<Shared>) -> Result<Log, LogError> {
+    if folder.exists() && has_segments(folder)? {
+        Log::open(META, folder, Arc::clone(shared))
+    } else {
+        Log::create(META, folder, Arc::clone(shared), LogState::new(RETENTION_DEFAULT))
+    }
+}
+
+fn open_logs(folder: &Path, shared: &Arc<Shared>) -> Result<HashMap<LogId, Slot>, LogError> {
+    file::create_folder(folder)?;
+    let mut logs = HashMap::new();
+    for name in file::names(folder)? {
+        let Some(id) = parse_log_id(&name) else {
+            tracing::warn!(folder = %folder.display(), name, "left alone: not a log's folder");
+            continue;
+        };
+        if !has_segments(&folder.join(&name))? {
+            // A crash while the log was created, or dropped: the store finishes either.
+            continue;
+        }
+        let slot = match Log::open(id, &folder.join(&name), Arc::clone(shared)) {
+            Ok(log) => Slot::Open(Arc::new(log)),
+            Err(LogError::Corrupt(corruption)) => Slot::Damaged(corruption),
+            Err(error @ (LogError::NoLog(_) | LogError::Io { .. } | LogError::Unavailable { .. })) => {
+                Slot::Unavailable(error.to_string())
+            }
+        };
+        if let Some(trouble) = trouble(id, &slot) {
+            tracing::error!(log = %id, trouble, "a log could not be opened; the others go on without it");
+        }
+        logs.insert(id, slot);
+    }
+    Ok(logs)
+}
+
+fn has_segments(folder: &Path) -> Result<bool, LogError> {
+    Ok(file::names(folder)?.iter().any(|name| segment::number_of(name).is_some()))
+}
+
+fn parse_log_id(name: &str) -> Option<LogId> {
+    let (stream, part) = name.split_once('-')?;
+    let stream = (stream.len() == 16).then(|| u64::from_str_radix(stream, 16).ok()).flatten()?;
+    Some(LogId { stream: StreamId(stream), part: part.parse().ok()? })
+}
+
+/// Runs what touches files away from the threads that serve.
+async fn blocking<T: Send + 'static>(
+    log: LogId,
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| LogError::Unavailable { log, reason: error.to_string() })?
+}
+
+#[cfg(test)]
+mod tests;

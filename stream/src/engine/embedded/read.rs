@@ -1,0 +1,208 @@
+//! Reading a log: blocks are found by the indexes, and come from the tail in memory or from their file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::file;
+use super::frame::{RECORD_HEAD_BYTES, Records};
+use super::index::{BlockRef, SegmentIndex};
+use super::log::{Log, Segment};
+use super::segment::corruption;
+use super::state::ShardState;
+use crate::clock::Timestamp;
+use crate::engine::{Batch, Bound, LogError, ReadLimits, Seek};
+use crate::record::StoredRecord;
+use crate::shard::ShardIndex;
+
+/// What a read may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Memory,
+    Disk,
+}
+
+/// A block to be read.
+struct Planned {
+    block: BlockRef,
+    segment: u32,
+    path: Arc<Path>,
+}
+
+impl Log {
+    /// Records of a shard. With [`Source::Memory`]: `None` when the next record is not in memory.
+    pub(super) fn read(
+        &self,
+        shard: ShardIndex,
+        from: Bound,
+        limits: ReadLimits,
+        source: Source,
+    ) -> Result<Option<Batch>, LogError> {
+        let view = self.view.read();
+        let state = view.state.shards.get(&shard).copied().unwrap_or_default();
+        let batch =
+            |records: Vec<StoredRecord>, next| Batch { records, next, tip: state.tip, closed_at: state.closed_at };
+        if state.tip.is_none_or(|tip| !from.admits(tip.position)) {
+            return Ok(Some(batch(Vec::new(), from)));
+        }
+        let start = from.max(state.purged_to.map_or(Bound::START, Bound::at));
+        drop(view);
+        let Some(plan) = self.plan(shard, start, limits, source)? else { return Ok(None) };
+        let Some(records) = self.gather(&plan, start, limits, source)? else { return Ok(None) };
+        let next = records.last().map_or(from, |record| Bound::after(record.position));
+        Ok(Some(batch(records, next)))
+    }
+
+    /// The blocks that a read needs, in order. No lock is held while footers are read; a segment that closes meanwhile
+    /// ends the plan early, and the next read goes on there.
+    fn plan(
+        &self,
+        shard: ShardIndex,
+        from: Bound,
+        limits: ReadLimits,
+        source: Source,
+    ) -> Result<Option<Vec<Planned>>, LogError> {
+        let mut plan = Plan { from, limits, records: 0, bytes: 0, blocks: Vec::new() };
+        let (closed, active) = self.segments(|segment| from.admits(segment.next));
+        for segment in closed {
+            let index = match (self.index_in_memory(&segment), source) {
+                (Some(index), _) => index,
+                (None, Source::Memory) => return Ok(plan.found()),
+                (None, Source::Disk) => self.index_of(&segment)?,
+            };
+            if plan.add(&index, shard, segment.number, &segment.path) {
+                return Ok(Some(plan.blocks));
+            }
+        }
+        let view = self.view.read();
+        if let Some(same) = view.active.as_ref().filter(|now| Some(now.number) == active) {
+            plan.add(&same.index, shard, same.number, &same.path);
+        }
+        Ok(Some(plan.blocks))
+    }
+
+    /// The closed segments of this kind, and the number of the active one.
+    fn segments(&self, wanted: impl Fn(&Segment) -> bool) -> (Vec<Arc<Segment>>, Option<u32>) {
+        let view = self.view.read();
+        let closed = view.closed.iter().filter(|segment| wanted(segment)).cloned().collect();
+        (closed, view.active.as_ref().map(|active| active.number))
+    }
+
+    fn gather(
+        &self,
+        plan: &[Planned],
+        from: Bound,
+        limits: ReadLimits,
+        source: Source,
+    ) -> Result<Option<Vec<StoredRecord>>, LogError> {
+        let mut records: Vec<StoredRecord> = Vec::new();
+        let mut bytes = 0;
+        for planned in plan {
+            let Some(body) = self.body(planned, source)? else {
+                return Ok((!records.is_empty()).then_some(records));
+            };
+            let mut reader = Records::new(body, planned.block.first, planned.block.arrival);
+            let damaged = || self.damaged(planned, "a block holds fewer records than its head says");
+            reader.skip_to(from.lowest()).ok_or_else(damaged)?;
+            for record in reader {
+                bytes += record.size_bytes();
+                let full = records.len() >= limits.records_max || bytes > limits.bytes_max;
+                if full && !records.is_empty() {
+                    return Ok(Some(records));
+                }
+                records.push(record);
+            }
+        }
+        Ok(Some(records))
+    }
+
+    fn body(&self, planned: &Planned, source: Source) -> Result<Option<Bytes>, LogError> {
+        let BlockRef { offset, len, crc, .. } = planned.block;
+        if let Some(body) = self.shared.tail.get(self.id, planned.segment, offset, len) {
+            return Ok(Some(body));
+        }
+        if source == Source::Memory {
+            return Ok(None);
+        }
+        let file = file::open_to_read(&planned.path)?;
+        let body = file::read_at(&file, &planned.path, u64::from(offset), len as usize)?;
+        if crc32c::crc32c(&body) != crc {
+            return Err(self.damaged(planned, "a block's checksum does not match"));
+        }
+        Ok(Some(body.into()))
+    }
+
+    fn damaged(&self, planned: &Planned, what: &str) -> LogError {
+        corruption(self.id, &planned.path, u64::from(planned.block.offset), what)
+    }
+
+    /// Where a read from this place begins.
+    pub(super) fn seek(&self, shard: ShardIndex, to: Seek) -> Result<Bound, LogError> {
+        let state = self.view.read().state.shards.get(&shard).copied();
+        let Some(ShardState { tip: Some(tip), purged_to, .. }) = state else { return Ok(Bound::START) };
+        let horizon = purged_to.map_or(Bound::START, Bound::at);
+        match to {
+            Seek::Latest => Ok(Bound::after(tip.position)),
+            Seek::Horizon => Ok(horizon),
+            Seek::Time(time) => {
+                let found = self.first_since(shard, time)?;
+                Ok(found.map_or(Bound::after(tip.position), |bound| horizon.max(bound)))
+            }
+        }
+    }
+
+    fn first_since(&self, shard: ShardIndex, time: Timestamp) -> Result<Option<Bound>, LogError> {
+        loop {
+            let (closed, active) = self.segments(|segment| segment.last_arrival >= time);
+            for segment in closed {
+                if let Some(block) = self.index_of(&segment)?.at_time(shard, time) {
+                    return Ok(Some(Bound::at(block.first)));
+                }
+            }
+            let view = self.view.read();
+            if view.active.as_ref().map(|now| now.number) == active {
+                let found = view.active.as_ref().and_then(|active| active.index.at_time(shard, time));
+                return Ok(found.map(|block| Bound::at(block.first)));
+            }
+        }
+    }
+
+    /// Whether a reader at `from` has something to see.
+    pub(super) fn has_news(&self, shard: ShardIndex, from: Bound) -> bool {
+        let view = self.view.read();
+        let shard = view.state.shards.get(&shard);
+        shard.is_some_and(|shard| shard.closed_at.is_some() || shard.tip.is_some_and(|tip| from.admits(tip.position)))
+    }
+}
+
+struct Plan {
+    from: Bound,
+    limits: ReadLimits,
+    records: usize,
+    bytes: usize,
+    blocks: Vec<Planned>,
+}
+
+impl Plan {
+    /// Adds a segment's blocks; true when there are enough.
+    fn add(&mut self, index: &SegmentIndex, shard: ShardIndex, segment: u32, path: &Arc<Path>) -> bool {
+        for block in index.from(shard, self.from) {
+            self.blocks.push(Planned { block: *block, segment, path: Arc::clone(path) });
+            // The first block may begin before the bound: it does not count.
+            if self.from.admits(block.first) {
+                self.records += block.count as usize;
+                self.bytes += block.len as usize - (RECORD_HEAD_BYTES * block.count as usize).min(block.len as usize);
+            }
+            if self.records >= self.limits.records_max || self.bytes >= self.limits.bytes_max {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What was found so far, if anything.
+    fn found(self) -> Option<Vec<Planned>> {
+        (!self.blocks.is_empty()).then_some(self.blocks)
+    }
+}

@@ -1,0 +1,170 @@
+//! What a log knows besides its records: generation, shards, marks. It stands in every segment's header, so that
+//! deleting old segments never erases it, and each frame behind the header moves it on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use super::frame::Head;
+use crate::clock::Timestamp;
+use crate::engine::{Generation, Mark, Position, Tip};
+use crate::shard::ShardIndex;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogState {
+    pub(super) generation: Generation,
+    pub(super) retention: Duration,
+    pub(super) shards: BTreeMap<ShardIndex, ShardState>,
+    pub(super) marks: BTreeMap<Bytes, Mark>,
+    /// The next frame's first position.
+    pub(super) next: Position,
+    /// The last frame's first position, 0 before the first.
+    pub(super) previous: Position,
+    pub(super) last_arrival: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ShardState {
+    pub(super) tip: Option<Tip>,
+    pub(super) closed_at: Option<Position>,
+    /// Records before this position are purged.
+    pub(super) purged_to: Option<Position>,
+}
+
+impl LogState {
+    pub(super) fn new(retention: Duration) -> Self {
+        Self {
+            generation: Generation::FIRST,
+            retention,
+            shards: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            next: Position(1),
+            previous: Position(0),
+            last_arrival: Timestamp::default(),
+        }
+    }
+
+    /// Moves on by one frame.
+    pub(super) fn apply(&mut self, head: &Head) {
+        let first = head.place.first;
+        for block in &head.blocks {
+            let last = Position(block.first.0 + u64::from(block.count.saturating_sub(1)));
+            self.shards.entry(block.shard).or_default().tip = Some(Tip { position: last, arrival: block.arrival });
+            self.last_arrival = self.last_arrival.max(block.arrival);
+        }
+        for mark in &head.notes.marks {
+            let value = Bytes::copy_from_slice(&mark.value);
+            let mark_now = Mark { revision: Position(mark.revision), value };
+            self.marks.insert(Bytes::copy_from_slice(&mark.key), mark_now);
+        }
+        for shard in &head.notes.close {
+            self.shards.entry(ShardIndex(*shard)).or_default().closed_at = Some(first);
+        }
+        for shard in &head.notes.open {
+            self.shards.entry(ShardIndex(*shard)).or_default();
+        }
+        for shard in &head.notes.purge {
+            let shard = self.shards.entry(ShardIndex(*shard)).or_default();
+            shard.purged_to = Some(first);
+            shard.tip = None;
+        }
+        self.retention = head.notes.retention_ms.map_or(self.retention, Duration::from_millis);
+        self.generation = head.notes.generation.map_or(self.generation, Generation);
+        self.previous = first;
+        self.next = head.next();
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        minicbor::to_vec(Stored::from(self)).unwrap_or_default()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        minicbor::decode::<Stored>(bytes).ok().map(Self::from)
+    }
+}
+
+#[derive(Encode, Decode)]
+struct Stored {
+    #[n(0)]
+    generation: u64,
+    #[n(1)]
+    retention_ms: u64,
+    #[n(2)]
+    shards: Vec<StoredShard>,
+    #[n(3)]
+    marks: Vec<super::frame::MarkNote>,
+    #[n(4)]
+    next: u64,
+    #[n(5)]
+    previous: u64,
+    #[n(6)]
+    last_arrival_ms: u64,
+}
+
+#[derive(Encode, Decode)]
+struct StoredShard {
+    #[n(0)]
+    index: u32,
+    #[n(1)]
+    tip: Option<u64>,
+    #[n(2)]
+    tip_arrival_ms: Option<u64>,
+    #[n(3)]
+    closed_at: Option<u64>,
+    #[n(4)]
+    purged_to: Option<u64>,
+}
+
+impl From<&LogState> for Stored {
+    fn from(state: &LogState) -> Self {
+        let shard = |(index, shard): (&ShardIndex, &ShardState)| StoredShard {
+            index: index.0,
+            tip: shard.tip.map(|tip| tip.position.0),
+            tip_arrival_ms: shard.tip.map(|tip| tip.arrival.as_millis()),
+            closed_at: shard.closed_at.map(|position| position.0),
+            purged_to: shard.purged_to.map(|position| position.0),
+        };
+        let mark = |(key, mark): (&Bytes, &Mark)| super::frame::MarkNote {
+            key: key.to_vec(),
+            revision: mark.revision.0,
+            value: mark.value.to_vec(),
+        };
+        Self {
+            generation: state.generation.0,
+            retention_ms: u64::try_from(state.retention.as_millis()).unwrap_or(u64::MAX),
+            shards: state.shards.iter().map(shard).collect(),
+            marks: state.marks.iter().map(mark).collect(),
+            next: state.next.0,
+            previous: state.previous.0,
+            last_arrival_ms: state.last_arrival.as_millis(),
+        }
+    }
+}
+
+impl From<Stored> for LogState {
+    fn from(stored: Stored) -> Self {
+        let shard = |shard: StoredShard| {
+            let tip = shard.tip.zip(shard.tip_arrival_ms);
+            let tip = tip.map(|(position, arrival)| Tip {
+                position: Position(position),
+                arrival: Timestamp::from_millis(arrival),
+            });
+            let closed_at = shard.closed_at.map(Position);
+            (ShardIndex(shard.index), ShardState { tip, closed_at, purged_to: shard.purged_to.map(Position) })
+        };
+        let mark = |note: super::frame::MarkNote| {
+            (note.key.into(), Mark { revision: Position(note.revision), value: note.value.into() })
+        };
+        Self {
+            generation: Generation(stored.generation),
+            retention: Duration::from_millis(stored.retention_ms),
+            shards: stored.shards.into_iter().map(shard).collect(),
+            marks: stored.marks.into_iter().map(mark).collect(),
+            next: Position(stored.next),
+            previous: Position(stored.previous),
+            last_arrival: Timestamp::from_millis(stored.last_arrival_ms),
+        }
+    }
+}

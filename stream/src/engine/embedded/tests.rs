@@ -1,0 +1,284 @@
+//! What holds for files beyond the laws: reopening, recovery, damage, format.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ::bytes::Bytes;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::engine::{Expect, MarkChange};
+use crate::limits;
+use crate::record::{PartitionKey, Record};
+
+const LOG: LogId = LogId { stream: StreamId(1), part: 0 };
+const SETTINGS: LogSettings = LogSettings { retention: Duration::from_hours(24) };
+const ALL: ReadLimits = ReadLimits { records_max: 100_000, bytes_max: 1 << 30 };
+const A: ShardIndex = ShardIndex(0);
+
+fn open(path: &Path) -> Embedded {
+    Embedded::open(path, Clock::manual(Timestamp::from_millis(1_000_000)), EmbeddedOptions::default()).unwrap()
+}
+
+fn record(data: &[u8]) -> (ShardIndex, Record) {
+    let partition_key = PartitionKey::parse("k").unwrap();
+    (A, Record { partition_key, explicit_hash: None, data: Bytes::copy_from_slice(data) })
+}
+
+async fn append(engine: &Embedded, data: &[u8]) {
+    let append = Append { records: vec![record(data)], marks: Vec::new() };
+    engine.append(LOG, Generation::FIRST, append).await.unwrap();
+}
+
+async fn texts(engine: &Embedded) -> Vec<String> {
+    let batch = engine.read(LOG, A, Bound::START, ALL).await.unwrap();
+    batch.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect()
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let log = folder.join("logs").join(LOG.to_string());
+    file::names(&log)
+        .unwrap()
+        .into_iter()
+        .filter(|name| segment::number_of(name).is_some())
+        .map(|name| log.join(name))
+        .collect()
+}
+
+/// The end of the last frame in a segment that was not closed.
+fn frames_end(path: &Path) -> (u64, u64) {
+    let file = file::open(path).unwrap();
+    let (header, header_bytes) = segment::Header::read(&file, path, LOG).unwrap();
+    let scan = segment::scan(&fs::read(path).unwrap(), &header, header_bytes, path).unwrap();
+    (scan.last_frame.unwrap(), scan.frames_end)
+}
+
+fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
+    file::write_at(&file::open(path).unwrap(), path, bytes, offset).unwrap();
+}
+
+#[tokio::test]
+async fn files_keep_the_laws() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = std::sync::atomic::AtomicU32::new(0);
+    crate::engine::laws::check(&|clock| {
+        let path = folder.path().join(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string());
+        Arc::new(Embedded::open(&path, clock, EmbeddedOptions::default()).unwrap())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_keep_the_laws_without_a_tail_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = std::sync::atomic::AtomicU32::new(0);
+    crate::engine::laws::check(&|clock| {
+        let path = folder.path().join(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string());
+        let options = EmbeddedOptions { tail_bytes_max: 0, ..EmbeddedOptions::default() };
+        Arc::new(Embedded::open(&path, clock, options).unwrap())
+    })
+    .await;
+}
+
+fn document(key: &str, value: Vec<u8>) -> Vec<Change> {
+    vec![Change { key: Key::new(key), expect: Expect::Any, value: Some(value.into()) }]
+}
+
+/// A log of the records "1" to "3" that was not closed.
+async fn three_records(folder: &Path) -> PathBuf {
+    let engine = open(folder);
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    for data in [b"1", b"2", b"3"] {
+        append(&engine, data).await;
+    }
+    drop(engine);
+    segments(folder).pop().unwrap()
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_crash_and_after_a_close() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    let mark = MarkChange { key: Bytes::from_static(b"m"), expect: None, value: Bytes::from_static(b"v") };
+    let first = Append { records: vec![record(b"1")], marks: vec![mark] };
+    let first = engine.append(LOG, Generation::FIRST, first).await.unwrap();
+    let revision = engine.compare_and_set(document("d", b"x".to_vec()), Durability::Synced).await.unwrap()[0];
+    drop(engine);
+    for round in 0..6 {
+        let engine = open(folder.path());
+        assert_eq!(texts(&engine).await.len(), round + 1);
+        assert_eq!(engine.read(LOG, A, Bound::START, ALL).await.unwrap().records[0].position, first.positions[0]);
+        append(&engine, b"more").await;
+        assert_eq!(engine.mark(LOG, b"m").await.unwrap().unwrap().revision, first.positions[0]);
+        assert_eq!(engine.get(&Key::new("d")).await.unwrap().unwrap().revision, revision);
+        if round % 2 == 0 {
+            engine.close();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_last_frame_is_cut_off_and_the_log_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment = three_records(folder.path()).await;
+    let (last, end) = frames_end(&segment);
+    let torn = fs::read(&segment).unwrap()[last as usize..end as usize - 20].to_vec();
+    overwrite(&segment, end, &torn);
+    let engine = open(folder.path());
+    assert_eq!(texts(&engine).await, ["1", "2", "3"]);
+    append(&engine, b"4").await;
+    drop(engine);
+    assert_eq!(texts(&open(folder.path())).await, ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn damage_before_the_last_frame_is_an_error_that_says_where_and_harms_no_other_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment = three_records(folder.path()).await;
+    let (last, _) = frames_end(&segment);
+    overwrite(&segment, last - 20, &[0xff; 4]);
+    let engine = open(folder.path());
+    let error = engine.read(LOG, A, Bound::START, ALL).await.unwrap_err();
+    let LogError::Corrupt(corruption) = error else { panic!("{error}") };
+    assert_eq!(corruption.file, segment.display().to_string());
+    assert!(corruption.offset < last && corruption.offset > 0);
+    assert_eq!(corruption.log, LOG);
+    assert!(matches!(engine.health(), Health::Degraded(troubles) if troubles.len() == 1));
+    let refused = engine.append(LOG, Generation::FIRST, Append { records: vec![record(b"4")], marks: vec![] }).await;
+    assert!(matches!(refused, Err(AppendError::Unavailable { .. })), "{refused:?}");
+    let other = LogId { stream: StreamId(2), part: 0 };
+    engine.log_put(other, SETTINGS).await.unwrap();
+    engine.append(other, Generation::FIRST, Append { records: vec![record(b"1")], marks: vec![] }).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_segments_are_read_through_and_reopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for round in 0..2 {
+        let engine = open(folder.path());
+        engine.log_put(LOG, SETTINGS).await.unwrap();
+        for number in 0..80 {
+            let mut data = vec![b'x'; 100_000];
+            data.extend_from_slice(format!("{round}:{number}").as_bytes());
+            append(&engine, &data).await;
+            expected.push(String::from_utf8(data).unwrap());
+        }
+        assert!(texts(&engine).await == expected);
+        engine.close();
+    }
+    assert!(segments(folder.path()).len() >= 4);
+    let options = EmbeddedOptions { tail_bytes_max: 0, ..EmbeddedOptions::default() };
+    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    assert!(texts(&engine).await == expected);
+    let bytes = engine.stats(LOG).await.unwrap().bytes;
+    assert!(bytes < 17_000_000, "closed segments hold no more than their frames: {bytes}");
+}
+
+#[tokio::test]
+async fn a_changed_byte_in_a_closed_segment_is_an_error_and_never_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    append(&engine, &[b'a'; 5000]).await;
+    engine.close();
+    drop(engine);
+    // Another segment behind it, so that the damaged one is not looked through at the start.
+    let engine = open(folder.path());
+    append(&engine, b"later").await;
+    engine.close();
+    drop(engine);
+    let segment = segments(folder.path()).remove(0);
+    let bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(100).position(|window| window == [b'a'; 100]).unwrap();
+    overwrite(&segment, at as u64 + 50, b"b");
+    let engine = open(folder.path());
+    let error = engine.read(LOG, A, Bound::START, ALL).await.unwrap_err();
+    assert!(matches!(&error, LogError::Corrupt(corruption) if corruption.what.contains("checksum")), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_sled_is_made_anew_from_the_meta_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    let first = engine.compare_and_set(document("a", b"1".to_vec()), Durability::Synced).await.unwrap()[0];
+    engine.compare_and_set(document("b", b"1".to_vec()), Durability::Synced).await.unwrap();
+    engine
+        .compare_and_set(vec![Change { key: Key::new("b"), expect: Expect::Any, value: None }], Durability::Synced)
+        .await
+        .unwrap();
+    drop(engine);
+    fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let engine = open(folder.path());
+    let found = engine.get(&Key::new("a")).await.unwrap().unwrap();
+    assert_eq!((found.revision, &found.value[..]), (first, &b"1"[..]));
+    assert_eq!(engine.get(&Key::new("b")).await.unwrap(), None);
+    assert!(engine.compare_and_set(document("a", b"2".to_vec()), Durability::Synced).await.unwrap()[0] > first);
+}
+
+#[tokio::test]
+async fn a_sled_that_is_older_than_the_meta_log_reaches_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    for _ in 0..8 {
+        let big = vec![1; limits::DOCUMENT_BYTES_MAX];
+        engine.compare_and_set(document("big", big), Durability::Synced).await.unwrap();
+    }
+    drop(engine);
+    fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let error = Embedded::open(folder.path(), Clock::system(), EmbeddedOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("older than the meta log reaches"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_has_one_node_one_format_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    let open = || Embedded::open(folder.path(), Clock::system(), EmbeddedOptions::default());
+    let second = open().unwrap_err();
+    assert!(
+        matches!(second, OpenError::InUse { process: Some(process), .. } if process == std::process::id()),
+        "{second}"
+    );
+    drop(engine);
+    fs::write(folder.path().join("format"), format!("tidemill data folder, format {}\n", FORMAT + 1)).unwrap();
+    let newer = open().unwrap_err();
+    assert!(
+        matches!(newer, OpenError::Newer { found, supported, .. } if found == FORMAT + 1 && supported == FORMAT),
+        "{newer}"
+    );
+    let foreign = tempfile::tempdir().unwrap();
+    fs::write(foreign.path().join("thesis.txt"), "x").unwrap();
+    let refused = Embedded::open(foreign.path(), Clock::system(), EmbeddedOptions::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn buffers_of_the_tail_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { tail_bytes_max: 1 << 20, ..EmbeddedOptions::default() };
+    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    for _ in 0..40 {
+        append(&engine, &vec![1; 100_000]).await;
+        assert!(engine.tail_bytes() <= 1 << 20);
+    }
+    assert!(engine.tail_bytes() > 0);
+    assert_eq!(texts(&engine).await.len(), 40);
+}
+
+#[tokio::test]
+async fn more_than_may_wait_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        EmbeddedOptions { pending_bytes_max: 1024, pending_wait: Duration::ZERO, ..EmbeddedOptions::default() };
+    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    let put = || engine.append(LOG, Generation::FIRST, Append { records: vec![record(&[0; 900])], marks: vec![] });
+    let waiting = Arc::clone(&engine.room).try_acquire_owned().unwrap();
+    let refused = put().await;
+    assert!(matches!(refused, Err(AppendError::Overloaded { waiting_bytes: 1024 })), "{refused:?}");
+    drop(waiting);
+    put().await.unwrap();
+}

@@ -1,0 +1,48 @@
+//! Errors that several verbs share.
+
+use crate::engine::{AppendError, DocumentError, LogError};
+use crate::name::StreamName;
+use crate::shard::ShardIndex;
+
+/// There is no stream of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no stream '{name}'")]
+pub struct NoStream {
+    /// The name.
+    pub name: StreamName,
+}
+
+/// The stream has no such shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stream '{stream}' has no shard {shard}")]
+pub struct NoShard {
+    /// The stream.
+    pub stream: StreamName,
+    /// The shard.
+    pub shard: ShardIndex,
+}
+
+/// The engine failed: the caller may try again later.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Documents failed.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// An append failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// A document holds what this version cannot read.
+    #[error("the document '{key}' cannot be read: {reason}")]
+    Unreadable {
+        /// Its name.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// No random number could be had.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(String),
+}

@@ -1,0 +1,66 @@
+//! Every limit of the store, with its unit in its name. Those that Kinesis sets say so.
+
+use std::time::Duration;
+
+/// Characters of a partition key (Kinesis).
+pub const PARTITION_KEY_CHARS_MAX: usize = 256;
+/// Data and partition key of one record (Kinesis: 1 MiB, the default of `MaxRecordSizeInKiB`).
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Records of one put (Kinesis `PutRecords`).
+pub const PUT_RECORDS_MAX: usize = 500;
+/// Data and partition keys of one put (Kinesis `PutRecords`).
+pub const PUT_BYTES_MAX: usize = 10 << 20;
+/// Records that one read returns (Kinesis `GetRecords`).
+pub const READ_RECORDS_MAX: usize = 10_000;
+/// Data and partition keys that one read returns (Kinesis `GetRecords`).
+pub const READ_BYTES_MAX: usize = 10 << 20;
+/// Shards of one stream (Kinesis `UpdateShardCount`).
+pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// How long records are kept unless a stream says otherwise (Kinesis).
+pub const RETENTION_DEFAULT: Duration = Duration::from_hours(24);
+
+/// Bytes of one document.
+pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a document's or a mark's name.
+pub const KEY_BYTES_MAX: usize = 512;
+/// How often a put is routed anew when the shard map keeps changing under it.
+pub const PUT_ROUTINGS_MAX: usize = 8;
+/// Records of one append.
+pub const APPEND_RECORDS_MAX: usize = 10_000;
+/// Data and partition keys of one append.
+pub const APPEND_BYTES_MAX: usize = 10 << 20;
+/// All marks of one append.
+pub const MARK_BYTES_MAX: usize = 64 << 10;
+
+/// Sizes of a log's segments: the first is small, so that an idle stream costs little; a busy one soon takes the last.
+pub const SEGMENT_BYTES: [u64; 4] = [1 << 20, 4 << 20, 16 << 20, 64 << 20];
+/// Frames that are kept in memory for readers at the tip, all logs together.
+pub const TAIL_BYTES_MAX: usize = 64 << 20;
+/// Buffers of frames that left the tail and wait to be filled again, all logs together.
+pub const SPARE_BYTES_MAX: usize = 16 << 20;
+/// The smallest buffer that is worth it.
+pub const SPARE_BUFFER_BYTES_MIN: usize = 64 << 10;
+/// Indexes of closed segments that are kept in memory, all logs together.
+pub const FOOTER_BYTES_MAX: usize = 64 << 20;
+/// Data and partition keys that one commit joins; one append alone may be larger.
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// Appends that one commit joins.
+pub const COMMIT_APPENDS_MAX: usize = 4096;
+/// Threads that write and sync.
+pub const COMMIT_THREADS: usize = 16;
+/// Bytes of appends that wait for their commit, all logs together.
+pub const PENDING_BYTES_MAX: usize = 64 << 20;
+/// How long an append waits for room among the pending ones.
+pub const PENDING_WAIT: Duration = Duration::from_secs(5);
+/// Files that are read for catching up at the same time.
+pub const READS_MAX: usize = 16;
+/// Marks of one log.
+pub const MARKS_PER_LOG_MAX: usize = 10_000;
+/// Changes of documents that wait for their commit.
+pub const PENDING_CHANGES_MAX: usize = 1024;
+/// Changes of documents that one commit joins.
+pub const COMMIT_CHANGES_MAX: usize = 256;
+/// Bytes of the log of documents after which sled is brought to the disk and the log trimmed.
+pub const CHECKPOINT_BYTES: u64 = 8 << 20;
+/// Memory that sled may use for its pages.
+pub const DOCUMENT_CACHE_BYTES: u64 = 64 << 20;

@@ -1,0 +1,229 @@
+//! Putting records: routing by hash key, and the append.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future;
+
+use crate::engine::{Append, AppendError, Appended, LogId, Resolved};
+use crate::error::NoStream;
+use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX, RECORD_BYTES_MAX};
+use crate::name::StreamName;
+use crate::record::Record;
+use crate::sequence::SequenceNumber;
+use crate::shard::{HashKey, ShardIndex};
+use crate::store::Store;
+use crate::stream::{Stream, StreamStatus};
+
+/// Where a record went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its shard.
+    pub shard: ShardIndex,
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+}
+
+/// Why one record of a put was not appended, or may not have been. The producer may put it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PutFailure {
+    /// More is coming in than can be committed.
+    #[error("{0}")]
+    Throughput(String),
+    /// The log failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What became of one record.
+pub type PutOutcome = Result<Placed, PutFailure>;
+
+/// Why a put was refused as a whole. Nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// There is no such stream.
+    #[error(transparent)]
+    NoStream(#[from] NoStream),
+    /// The stream takes no records now.
+    #[error("the stream '{name}' is {status:?} and takes no records")]
+    NotActive {
+        /// The stream.
+        name: StreamName,
+        /// Where it is in its life.
+        status: StreamStatus,
+    },
+    /// No record, or too many.
+    #[error("a put has 1 to {PUT_RECORDS_MAX} records, not {records}")]
+    Count {
+        /// How many.
+        records: usize,
+    },
+    /// A record is too large.
+    #[error("record {index} has {bytes} bytes of data and partition key, over the limit of {max}")]
+    RecordTooLarge {
+        /// Which, from 0.
+        index: usize,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// All together are too large.
+    #[error("the records have {bytes} bytes of data and partition keys, over the limit of {max}")]
+    TooLarge {
+        /// Their size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl Store {
+    /// Appends records to the shards that their hash keys belong to. Returns what became of each, in order; those of
+    /// one shard are appended in order, and are durable when they are reported as placed.
+    pub async fn put(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
+        check_sizes(&records)?;
+        let hashes: Vec<HashKey> = records.iter().map(HashKey::of_record).collect();
+        let mut stream = self.writable(name)?;
+        let mut outcomes: Vec<Option<PutOutcome>> = vec![None; records.len()];
+        let mut waiting: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
+        for _ in 0..PUT_ROUTINGS_MAX {
+            waiting = self.put_once(&stream, waiting, &hashes, &mut outcomes).await;
+            if waiting.is_empty() {
+                break;
+            }
+            stream = match self.reload(name).await {
+                Ok(Some(stream)) => stream,
+                Ok(None) => return Err(NoStream { name: name.clone() }.into()),
+                Err(_) => break,
+            };
+        }
+        let unrouted = || Err(PutFailure::Internal("the shard map keeps changing: put the record again".to_owned()));
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unrouted)).collect())
+    }
+
+    fn writable(&self, name: &StreamName) -> Result<Arc<Stream>, PutError> {
+        let stream = self.stream(name)?;
+        match stream.status {
+            StreamStatus::Active | StreamStatus::Updating => Ok(stream),
+            status @ (StreamStatus::Creating | StreamStatus::Deleting) => {
+                Err(PutError::NotActive { name: name.clone(), status })
+            }
+        }
+    }
+
+    /// One append to each log concerned. Returns the records that were fenced, to be routed anew.
+    async fn put_once(
+        &self,
+        stream: &Stream,
+        records: Vec<(usize, Record)>,
+        hashes: &[HashKey],
+        outcomes: &mut [Option<PutOutcome>],
+    ) -> Vec<(usize, Record)> {
+        let parts = route(stream, records, hashes);
+        let appends = parts.into_iter().map(|(log, part)| self.put_part(stream, log, part));
+        let mut fenced = Vec::new();
+        for done in future::join_all(appends).await {
+            match done {
+                PartDone::Fenced(records) => fenced.extend(records),
+                PartDone::Settled(settled) => {
+                    for (index, outcome) in settled {
+                        if let Some(slot) = outcomes.get_mut(index) {
+                            *slot = Some(outcome);
+                        }
+                    }
+                }
+            }
+        }
+        fenced.sort_by_key(|(index, _)| *index);
+        fenced
+    }
+
+    async fn put_part(&self, stream: &Stream, log: LogId, part: Part) -> PartDone {
+        let Some(generation) = stream.generations.get(log.part as usize).copied() else {
+            return part.failed(&PutFailure::Internal(format!("the stream has no log {log}")));
+        };
+        let append = Append { records: part.records.clone(), marks: Vec::new() };
+        match self.engine().append(log, generation, append).await {
+            Ok(appended) => part.placed(stream, &appended),
+            Err(AppendError::Fenced { .. }) => part.fenced(),
+            Err(AppendError::Unknown(ticket)) => match self.engine().resolve(&ticket).await {
+                Ok(Resolved::Appended(appended)) => part.placed(stream, &appended),
+                Ok(Resolved::NotAppended) => part.fenced(),
+                Err(error) => part.failed(&PutFailure::Internal(error.to_string())),
+            },
+            Err(error @ AppendError::Overloaded { .. }) => part.failed(&PutFailure::Throughput(error.to_string())),
+            Err(
+                error @ (AppendError::MarkConflict
+                | AppendError::TooLarge { .. }
+                | AppendError::Full(_)
+                | AppendError::NoLog(_)
+                | AppendError::Unavailable { .. }),
+            ) => part.failed(&PutFailure::Internal(error.to_string())),
+        }
+    }
+}
+
+/// The records of a put that go to one log.
+#[derive(Default)]
+struct Part {
+    indexes: Vec<usize>,
+    records: Vec<(ShardIndex, Record)>,
+}
+
+enum PartDone {
+    Settled(Vec<(usize, PutOutcome)>),
+    Fenced(Vec<(usize, Record)>),
+}
+
+impl Part {
+    fn placed(self, stream: &Stream, appended: &Appended) -> PartDone {
+        let shards = self.records.iter().map(|(shard, _)| *shard);
+        let placed = self.indexes.into_iter().zip(shards).zip(&appended.positions);
+        let outcome = |((index, shard), position): ((usize, ShardIndex), &_)| {
+            let sequence = stream.shard(shard).map(|known| SequenceNumber::new(known, *position, appended.arrival));
+            let lost = || PutFailure::Internal(format!("the stream has no shard {shard}"));
+            (index, sequence.map(|sequence| Placed { shard, sequence }).ok_or_else(lost))
+        };
+        PartDone::Settled(placed.map(outcome).collect())
+    }
+
+    fn fenced(self) -> PartDone {
+        PartDone::Fenced(self.indexes.into_iter().zip(self.records.into_iter().map(|(_, record)| record)).collect())
+    }
+
+    fn failed(self, failure: &PutFailure) -> PartDone {
+        PartDone::Settled(self.indexes.into_iter().map(|index| (index, Err(failure.clone()))).collect())
+    }
+}
+
+fn route(stream: &Stream, records: Vec<(usize, Record)>, hashes: &[HashKey]) -> BTreeMap<LogId, Part> {
+    let mut parts: BTreeMap<LogId, Part> = BTreeMap::new();
+    for (index, record) in records {
+        let shard = hashes.get(index).and_then(|hash| stream.route(*hash));
+        // A stream's open shards cover the hash space; a record without one stays unanswered and fails as unrouted.
+        let Some(shard) = shard else { continue };
+        let part = parts.entry(stream.log_of(shard.index)).or_default();
+        part.indexes.push(index);
+        part.records.push((shard.index, record));
+    }
+    parts
+}
+
+fn check_sizes(records: &[Record]) -> Result<(), PutError> {
+    if !(1..=PUT_RECORDS_MAX).contains(&records.len()) {
+        return Err(PutError::Count { records: records.len() });
+    }
+    let mut total = 0;
+    for (index, record) in records.iter().enumerate() {
+        let bytes = record.size_bytes();
+        if bytes > RECORD_BYTES_MAX {
+            return Err(PutError::RecordTooLarge { index, bytes, max: RECORD_BYTES_MAX });
+        }
+        total += bytes;
+    }
+    if total > PUT_BYTES_MAX {
+        return Err(PutError::TooLarge { bytes: total, max: PUT_BYTES_MAX });
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The store: the façade over an engine. Each verb is a file of its own with an `impl` block.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::engine::{Bound, Change, DocumentError, Durability, Engine, Expect, Health, Key, Revision};
+use crate::error::{NoStream, StoreError};
+use crate::name::StreamName;
+use crate::shard::ShardIndex;
+use crate::stream::{self, Stream, StreamStatus};
+
+/// Documents that one page of a listing holds.
+const PAGE_DOCUMENTS: usize = 256;
+
+/// Streams and documents over an engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Arc<dyn Engine>,
+    clock: Clock,
+    catalog: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Store {
+    /// Reads the catalogue, and finishes what a crash left half done.
+    pub async fn open(engine: Arc<dyn Engine>, clock: Clock) -> Result<Self, StoreError> {
+        let inner = Inner { engine, clock, catalog: RwLock::default(), changes: watch::Sender::new(0) };
+        let store = Self(Arc::new(inner));
+        for stream in store.stored_streams().await? {
+            match stream.status {
+                StreamStatus::Creating => store.finish_creation(stream).await.map(drop)?,
+                StreamStatus::Deleting => store.finish_deletion(&stream).await?,
+                StreamStatus::Active | StreamStatus::Updating => store.remember(Arc::new(stream)),
+            }
+        }
+        Ok(store)
+    }
+
+    /// The time as the store sees it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The engine, for documents of the rooms above.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.0.engine
+    }
+
+    /// Whether the engine works.
+    pub fn health(&self) -> Health {
+        self.0.engine.health()
+    }
+
+    /// Moves whenever a stream is created, changed or deleted.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// The stream of this name.
+    pub fn stream(&self, name: &StreamName) -> Result<Arc<Stream>, NoStream> {
+        self.0.catalog.read().get(name).cloned().ok_or_else(|| NoStream { name: name.clone() })
+    }
+
+    /// All streams, by name.
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        self.0.catalog.read().values().cloned().collect()
+    }
+
+    /// Returns early when the shard may have a record at or behind `from`, else after `at_most`.
+    pub async fn wait(&self, stream: &Stream, shard: ShardIndex, from: Bound, at_most: Duration) {
+        self.0.engine.changed(stream.log_of(shard), shard, from, at_most).await;
+    }
+
+    pub(crate) fn remember(&self, stream: Arc<Stream>) {
+        self.0.catalog.write().insert(stream.name.clone(), stream);
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn forget(&self, stream: &Stream) {
+        let mut catalog = self.0.catalog.write();
+        if catalog.get(&stream.name).is_some_and(|known| known.id == stream.id) {
+            catalog.remove(&stream.name);
+        }
+        drop(catalog);
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Reads one stream's document again; `None` when there is none.
+    pub(crate) async fn reload(&self, name: &StreamName) -> Result<Option<Arc<Stream>>, StoreError> {
+        let Some(document) = self.0.engine.get(&stream::key_of(name)).await? else { return Ok(None) };
+        let stream = Arc::new(decode(&document.key, document.revision, &document.value)?);
+        self.remember(Arc::clone(&stream));
+        Ok(Some(stream))
+    }
+
+    async fn stored_streams(&self) -> Result<Vec<Stream>, StoreError> {
+        let mut streams = Vec::new();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.0.engine.list(stream::PREFIX, after.as_ref(), PAGE_DOCUMENTS).await?;
+            for document in &page {
+                streams.push(decode(&document.key, document.revision, &document.value)?);
+            }
+            match page.last() {
+                Some(last) => after = Some(last.key.clone()),
+                None => return Ok(streams),
+            }
+        }
+    }
+
+    /// Changes one document, durably. An unknown outcome is settled by reading.
+    pub(crate) async fn change(
+        &self,
+        key: Key,
+        expect: Expect,
+        value: Option<Bytes>,
+    ) -> Result<Revision, DocumentError> {
+        let change = Change { key: key.clone(), expect, value: value.clone() };
+        match self.0.engine.compare_and_set(vec![change], Durability::Synced).await {
+            Ok(revisions) => Ok(revisions.first().copied().unwrap_or(Revision(0))),
+            Err(DocumentError::Unknown) => self.settle(key, value).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn settle(&self, key: Key, value: Option<Bytes>) -> Result<Revision, DocumentError> {
+        let found = self.0.engine.get(&key).await?;
+        match (found, value) {
+            (Some(document), Some(value)) if document.value == value => Ok(document.revision),
+            (None, None) => Ok(Revision(0)),
+            (found, _) => Err(DocumentError::Conflict { key, found: found.map(|document| document.revision) }),
+        }
+    }
+}
+
+fn decode(key: &Key, revision: Revision, value: &[u8]) -> Result<Stream, StoreError> {
+    let unreadable = |reason: String| StoreError::Unreadable { key: key.as_str().to_owned(), reason };
+    let text = key.as_str().strip_prefix(stream::PREFIX).unwrap_or_default();
+    let name = StreamName::parse(text).map_err(|error| unreadable(error.to_string()))?;
+    Stream::decode(name, revision, value).map_err(|error| unreadable(error.to_string()))
+}

@@ -1,0 +1,5 @@
+//! A component of another world: a command, not a function.
+
+fn main() {
+    println!("nobody calls this");
+}

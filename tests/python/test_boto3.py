@@ -1,0 +1,159 @@
+"""The node as boto3 sees it: what works, and the error of each bad input with nothing lost."""
+
+import datetime
+import hashlib
+import json
+import urllib.error
+import urllib.request
+
+import botocore.exceptions
+import pytest
+
+from conftest import Node
+
+MEBIBYTE = 1 << 20
+
+
+def code_of(call, *args, **kwargs):
+    """The error code that a call ends with."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(*args, **kwargs)
+    return caught.value.response["Error"]["Code"]
+
+
+def read_all(kinesis, stream, **start):
+    """Every record of every shard."""
+    records = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        start = start or {"ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard["ShardId"], **start)["ShardIterator"]
+        while True:
+            page = kinesis.get_records(ShardIterator=iterator, Limit=100)
+            records += page["Records"]
+            iterator = page["NextShardIterator"]
+            if page["MillisBehindLatest"] == 0 and not page["Records"]:
+                break
+    return records
+
+
+def test_a_stream_is_created_described_listed_and_deleted(kinesis):
+    assert code_of(kinesis.describe_stream, StreamName="orders") == "ResourceNotFoundException"
+    kinesis.create_stream(StreamName="orders", ShardCount=3)
+    kinesis.get_waiter("stream_exists").wait(StreamName="orders")
+    assert code_of(kinesis.create_stream, StreamName="orders", ShardCount=3) == "ResourceInUseException"
+    described = kinesis.describe_stream(StreamName="orders")["StreamDescription"]
+    assert described["StreamStatus"] == "ACTIVE"
+    assert described["StreamARN"] == "arn:aws:kinesis:eu-central-1:123456789012:stream/orders"
+    assert described["RetentionPeriodHours"] == 24
+    ranges = [shard["HashKeyRange"] for shard in described["Shards"]]
+    assert int(ranges[0]["StartingHashKey"]) == 0
+    assert int(ranges[-1]["EndingHashKey"]) == 2**128 - 1
+    for before, after in zip(ranges, ranges[1:]):
+        assert int(before["EndingHashKey"]) + 1 == int(after["StartingHashKey"])
+    summary = kinesis.describe_stream_summary(StreamARN=described["StreamARN"])["StreamDescriptionSummary"]
+    assert summary["OpenShardCount"] == 3
+    assert isinstance(summary["StreamCreationTimestamp"], datetime.datetime)
+    assert "orders" in kinesis.list_streams()["StreamNames"]
+    kinesis.delete_stream(StreamName="orders")
+    kinesis.get_waiter("stream_not_exists").wait(StreamName="orders")
+    assert "orders" not in kinesis.list_streams()["StreamNames"]
+
+
+def test_records_go_where_their_md5_says_and_come_back_in_order(kinesis, stream):
+    shards = kinesis.list_shards(StreamName=stream)["Shards"]
+    sent = [{"Data": f"record {n}".encode(), "PartitionKey": f"key {n % 7}"} for n in range(500)]
+    answer = kinesis.put_records(StreamName=stream, Records=sent)
+    assert answer["FailedRecordCount"] == 0 and len(answer["Records"]) == 500
+    for given, placed in zip(sent, answer["Records"]):
+        hash_key = int(hashlib.md5(given["PartitionKey"].encode()).hexdigest(), 16)
+        shard = next(shard for shard in shards if shard["ShardId"] == placed["ShardId"])
+        assert int(shard["HashKeyRange"]["StartingHashKey"]) <= hash_key <= int(shard["HashKeyRange"]["EndingHashKey"])
+        assert len(placed["SequenceNumber"]) == 56
+    records = read_all(kinesis, stream)
+    assert sorted(record["Data"] for record in records) == sorted(given["Data"] for given in sent)
+    for key in {given["PartitionKey"] for given in sent}:
+        read = [record["Data"] for record in records if record["PartitionKey"] == key]
+        assert read == [given["Data"] for given in sent if given["PartitionKey"] == key]
+    numbers = {placed["SequenceNumber"] for placed in answer["Records"]}
+    assert numbers == {record["SequenceNumber"] for record in records}
+
+
+def test_an_explicit_hash_key_decides_the_shard(kinesis, stream):
+    put = lambda key: kinesis.put_record(StreamName=stream, Data=b"x", PartitionKey="same", ExplicitHashKey=str(key))
+    assert put(0)["ShardId"] == "shardId-000000000000"
+    assert put(2**128 - 1)["ShardId"] == "shardId-000000000001"
+
+
+def test_the_five_positions(kinesis, stream):
+    put = lambda data: kinesis.put_record(StreamName=stream, Data=data, PartitionKey="k")
+    first, second = put(b"1"), put(b"2")
+    shard = first["ShardId"]
+
+    def read(**start):
+        iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, **start)["ShardIterator"]
+        return [record["Data"] for record in kinesis.get_records(ShardIterator=iterator)["Records"]]
+
+    latest = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="LATEST")["ShardIterator"]
+    put(b"3")
+    assert read(ShardIteratorType="TRIM_HORIZON") == [b"1", b"2", b"3"]
+    at = {"StartingSequenceNumber": second["SequenceNumber"]}
+    assert read(ShardIteratorType="AT_SEQUENCE_NUMBER", **at) == [b"2", b"3"]
+    assert read(ShardIteratorType="AFTER_SEQUENCE_NUMBER", **at) == [b"3"]
+    assert read(ShardIteratorType="AT_TIMESTAMP", Timestamp=datetime.datetime(2020, 1, 1)) == [b"1", b"2", b"3"]
+    assert [record["Data"] for record in kinesis.get_records(ShardIterator=latest)["Records"]] == [b"3"]
+
+
+def test_bad_input_is_refused_and_nothing_is_kept_of_it(kinesis, stream):
+    record = {"Data": b"x", "PartitionKey": "k"}
+    put, put_all = kinesis.put_record, kinesis.put_records
+    assert code_of(put_all, StreamName=stream, Records=[record] * 501) == "ValidationException"
+    assert code_of(put_all, StreamName=stream, Records=[]) == "ValidationException"
+    assert code_of(put, StreamName=stream, Data=b"x", PartitionKey="") == "ValidationException"
+    assert code_of(put, StreamName=stream, Data=b"x", PartitionKey="k" * 257) == "ValidationException"
+    too_large = code_of(put, StreamName=stream, Data=b"x" * (MEBIBYTE + 1), PartitionKey="k")
+    assert too_large in ("ValidationException", "InvalidArgumentException")
+    assert code_of(put, StreamName="nowhere", Data=b"x", PartitionKey="k") == "ResourceNotFoundException"
+    assert code_of(put, StreamName="no stream!", Data=b"x", PartitionKey="k") == "ValidationException"
+    too_many_bytes = [{"Data": b"x" * (MEBIBYTE * 9 // 10), "PartitionKey": "k"}] * 13
+    assert code_of(put_all, StreamName=stream, Records=too_many_bytes)
+    assert code_of(kinesis.get_records, ShardIterator="forged") == "InvalidArgumentException"
+    shard = {"StreamName": stream, "ShardId": "shardId-000000000009"}
+    assert code_of(kinesis.get_shard_iterator, ShardIteratorType="LATEST", **shard) == "ResourceNotFoundException"
+    assert read_all(kinesis, stream) == []
+
+
+def send(node, body, target="Kinesis_20131202.PutRecord"):
+    """A request by hand: its status and its answer."""
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
+    request = urllib.request.Request(node.url, data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_requests_that_no_sdk_sends(node, kinesis, stream):
+    body = {"StreamName": stream, "PartitionKey": "k", "Data": "aGVsbG8="}
+    assert send(node, json.dumps(body).encode())[0] == 200
+    broken_base64 = json.dumps(body | {"Data": "a!"}).encode()
+    for bad in [broken_base64, b"{", b"[]", b"", b"\xff", json.dumps(body | {"StreamName": 7}).encode()]:
+        status, answer = send(node, bad)
+        assert (status, answer["__type"]) in [(400, "SerializationException"), (400, "ValidationException")], bad
+    assert send(node, b"{}", "Kinesis_20131202.Nothing")[1]["__type"] == "UnknownOperationException"
+    assert len(read_all(kinesis, stream)) == 1
+
+
+def test_what_was_put_is_there_after_kill_and_restart(tmp_path):
+    node = Node(tmp_path)
+    kinesis = node.client()
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    number = kinesis.put_record(StreamName="s", Data=b"kept", PartitionKey="k")["SequenceNumber"]
+    at = {"ShardIteratorType": "TRIM_HORIZON", "StreamName": "s", "ShardId": "shardId-000000000000"}
+    iterator = kinesis.get_shard_iterator(**at)["ShardIterator"]
+    node.kill()
+    node = Node(tmp_path)
+    kinesis = node.client()
+    records = kinesis.get_records(ShardIterator=iterator)["Records"]
+    assert [(record["Data"], record["SequenceNumber"]) for record in records] == [(b"kept", number)]
+    node.stop()

@@ -1,0 +1,119 @@
+//! A load generator: keep-alive connections that send prepared requests one after another.
+//!
+//! It does as little as it can: bodies are made beforehand, and of an answer only what proves success is looked at.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tidemill_wire::{JSON_CONTENT_TYPE, TARGET_PREFIX};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    /// The operation's name.
+    pub(super) operation: &'static str,
+    /// Sent in turn.
+    pub(super) bodies: Arc<[Bytes]>,
+    pub(super) connections: usize,
+    /// Every answer holds this.
+    pub(super) expected: &'static str,
+}
+
+/// What one connection did.
+#[derive(Debug)]
+struct Done {
+    calls: usize,
+    start: Instant,
+    end: Instant,
+}
+
+impl Load {
+    /// Sends to `address` for about `time`; returns how many calls a second were answered.
+    pub(super) async fn calls_per_second(&self, address: &str, time: Duration) -> Result<f64> {
+        let ready = Arc::new(Barrier::new(self.connections));
+        let mut connections = JoinSet::new();
+        for index in 0..self.connections {
+            let (load, address, ready) = (self.clone(), address.to_owned(), Arc::clone(&ready));
+            connections.spawn(async move { load.connection(&address, index, &ready, time).await });
+        }
+        let done = connections.join_all().await.into_iter().collect::<Result<Vec<Done>>>()?;
+        let calls: usize = done.iter().map(|done| done.calls).sum();
+        let start = done.iter().map(|done| done.start).min().context("no connection")?;
+        let end = done.iter().map(|done| done.end).max().context("no connection")?;
+        Ok(calls as f64 / (end - start).as_secs_f64())
+    }
+
+    /// One call; returns the whole answer.
+    pub(super) async fn call_once(&self, address: &str) -> Result<Bytes> {
+        let (mut sender, connection) = connect(address).await?;
+        let body = self.bodies.first().context("nothing to send")?.clone();
+        tokio::select! {
+            ended = connection => Err(anyhow::anyhow!("the connection ended: {ended:?}")),
+            answer = self.call(&mut sender, address, body) => answer,
+        }
+    }
+
+    async fn connection(&self, address: &str, index: usize, ready: &Barrier, time: Duration) -> Result<Done> {
+        let connected = connect(address).await;
+        ready.wait().await; // those that failed too: the others wait for all
+        let (sender, connection) = connected?;
+        tokio::select! {
+            ended = connection => Err(anyhow::anyhow!("the connection ended: {ended:?}")),
+            done = self.send(sender, address, index, time) => done,
+        }
+    }
+
+    async fn send(
+        &self,
+        mut sender: SendRequest<Full<Bytes>>,
+        address: &str,
+        first: usize,
+        time: Duration,
+    ) -> Result<Done> {
+        let (start, mut calls) = (Instant::now(), 0);
+        let mut bodies = self.bodies.iter().cycle().skip(first);
+        while start.elapsed() < time {
+            let body = bodies.next().context("nothing to send")?.clone();
+            self.call(&mut sender, address, body).await?;
+            calls += 1;
+        }
+        Ok(Done { calls, start, end: Instant::now() })
+    }
+
+    async fn call(&self, sender: &mut SendRequest<Full<Bytes>>, address: &str, body: Bytes) -> Result<Bytes> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/")
+            .header(HOST, address)
+            .header(CONTENT_TYPE, JSON_CONTENT_TYPE)
+            .header("x-amz-target", format!("{TARGET_PREFIX}{}", self.operation))
+            .body(Full::new(body))?;
+        sender.ready().await?;
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let answer = answer.into_body().collect().await?.to_bytes();
+        ensure!(status == StatusCode::OK, "{status}: {}", String::from_utf8_lossy(&answer));
+        let head = answer.get(..answer.len().min(256)).unwrap_or_default();
+        let is_expected = head.windows(self.expected.len()).any(|window| window == self.expected.as_bytes());
+        ensure!(is_expected, "the answer does not say {}: {}", self.expected, String::from_utf8_lossy(head));
+        Ok(answer)
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+
+async fn connect(address: &str) -> Result<(SendRequest<Full<Bytes>>, Connection)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(http1::handshake(TokioIo::new(stream)).await?)
+}

@@ -1,0 +1,133 @@
+//! The benchmarks: what the node can do, beside the limit that the machine sets, measured in the same run.
+//!
+//! A figure is the median of [`ROUNDS`] rounds, and the rounds of its limit lie between them, so that whatever else the
+//! machine does meets both alike. Unlike the tests, some of these look inside the node: they use its rooms as a library
+//! where a process boundary would blur what is measured.
+
+mod append;
+mod disk;
+mod figure;
+mod function;
+mod guest;
+mod http;
+mod load;
+mod node;
+mod report;
+mod rounds;
+mod sink;
+mod trigger;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+pub use self::report::say;
+pub use self::sink::serve as sink;
+
+use self::figure::Figure;
+
+/// Rounds of each figure, and of its limit.
+const ROUNDS: usize = 7;
+/// Bytes of data and partition key of a record, where no other size is said.
+const RECORD_BYTES: usize = 1024;
+/// Records of a put where there are many.
+const PUT_RECORDS: usize = 500;
+/// Bytes of a megabyte, as throughput counts them.
+const MB: f64 = 1e6;
+
+/// Which figures to measure.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    prefix: String,
+}
+
+impl Selection {
+    /// Those whose names begin with `prefix`.
+    pub fn new(prefix: String) -> Self {
+        Self { prefix }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        name.starts_with(&self.prefix)
+    }
+}
+
+/// One measurement; some give several figures.
+#[derive(Debug, Clone, Copy)]
+enum Bench {
+    Append(append::Load),
+    Http(http::Call),
+    Trigger,
+    Function,
+    NodeStart,
+    NodeMemory,
+}
+
+const BENCHES: [Bench; 8] = [
+    Bench::Append(append::Load::Many),
+    Bench::Append(append::Load::One),
+    Bench::Http(http::Call::PutRecords),
+    Bench::Http(http::Call::PutRecord),
+    Bench::Trigger,
+    Bench::Function,
+    Bench::NodeStart,
+    Bench::NodeMemory,
+];
+
+impl Bench {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Append(load) => load.names(),
+            Self::Http(call) => call.names(),
+            Self::Trigger => &trigger::NAMES,
+            Self::Function => &function::NAMES,
+            Self::NodeStart => &node::START,
+            Self::NodeMemory => &node::MEMORY,
+        }
+    }
+
+    async fn run(self, folder: &Path) -> Result<Vec<Figure>> {
+        match self {
+            Self::Append(load) => append::run(load, folder).await,
+            Self::Http(call) => http::run(call, folder).await,
+            Self::Trigger => trigger::run(folder).await,
+            Self::Function => function::run(folder).await,
+            Self::NodeStart => node::start(folder),
+            Self::NodeMemory => node::memory(folder),
+        }
+    }
+}
+
+/// Measures, prints the table, and writes `target/bench.json`.
+pub async fn run(selection: &Selection) -> Result<()> {
+    let target = target()?;
+    let chosen = BENCHES.into_iter().filter(|bench| bench.names().iter().any(|name| selection.has(name)));
+    let chosen: Vec<Bench> = chosen.collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = BENCHES.iter().flat_map(|bench| bench.names()).copied().collect();
+        bail!("no figure's name begins with '{}'; there are {}", selection.prefix, names.join(", "));
+    }
+    let machine = report::Machine::look();
+    machine.describe();
+    let mut figures = Vec::new();
+    for bench in chosen {
+        let folder = scratch(&target)?;
+        let measured = bench.run(folder.path()).await.with_context(|| format!("{:?}", bench.names()))?;
+        figures.extend(measured.into_iter().filter(|figure| selection.has(figure.name)));
+    }
+    report::write(&target.join("bench.json"), &figures)?;
+    report::print(&machine, &figures)
+}
+
+/// The folder that this binary was built into: `TARGET/PROFILE/bench`.
+fn target() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).filter(|target| target.join("CACHEDIR.TAG").exists());
+    Ok(target.with_context(|| format!("{} does not lie in a target folder", own.display()))?.to_path_buf())
+}
+
+/// Where a measurement keeps its files: on the disk that the repository is on, since `/tmp` may be memory.
+fn scratch(target: &Path) -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(target)?)
+}

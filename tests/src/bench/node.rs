@@ -1,0 +1,53 @@
+//! How soon a node is ready, and what memory it holds when nothing happens.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::ROUNDS;
+use super::figure::Figure;
+use super::rounds::{median, rounds};
+use crate::build;
+use crate::node::Setup;
+
+pub(super) const START: [&str; 1] = ["node.start"];
+pub(super) const MEMORY: [&str; 1] = ["node.idle_rss"];
+
+const STREAMS: &str = "streams:\n  orders: { shards: 1 }\n";
+
+/// From the start of the process to its ready line, on a data folder that it has used before.
+pub(super) fn start(folder: &Path) -> Result<Vec<Figure>> {
+    let setup = Setup::new(folder, STREAMS)?;
+    setup.start()?.stop()?;
+    let mut times = Vec::new();
+    for _ in rounds("node.start", ROUNDS) {
+        let start = Instant::now();
+        let node = setup.start()?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        node.stop()?;
+    }
+    START.into_iter().map(|name| Ok(Figure::new(name, median(&times)?, "ms"))).collect()
+}
+
+/// The resident memory of a node with a stream and a function, of which nothing is asked.
+pub(super) fn memory(folder: &Path) -> Result<Vec<Figure>> {
+    let path = build::function("counter")?;
+    let setup = Setup::new(folder, &format!("{STREAMS}functions:\n  counter: {{ path: {} }}\n", path.display()))?;
+    setup.start()?.stop()?; // compiles the function
+    let mut sizes = Vec::new();
+    for _ in rounds("node.idle_rss", ROUNDS) {
+        let node = setup.start()?;
+        sizes.push(resident_mb(node.process())?);
+        node.stop()?;
+    }
+    MEMORY.into_iter().map(|name| Ok(Figure::new(name, median(&sizes)?, "MB"))).collect()
+}
+
+/// `VmRSS` of a process; Linux says it in KiB.
+fn resident_mb(process: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("this needs Linux")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024.0 / 1e6)
+}
