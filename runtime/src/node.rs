@@ -29,7 +29,7 @@ use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
-use crate::trigger::{Target, Targets, Triggers};
+use crate::trigger::{ApplyError, Target, Targets, Triggers};
 
 /// The document that keeps the key of shard iterators, so that they outlive a restart.
 const ITERATOR_KEY: &str = "node/iterator-key";
@@ -82,6 +82,8 @@ pub struct Node {
     door: Tasks,
     address: SocketAddr,
     deployed: Deployed,
+    /// The engine of a node with a folder, to be closed in good order.
+    embedded: Option<Arc<Embedded>>,
     /// Holds the compiled cache of a node in memory.
     _scratch: Option<TempDir>,
 }
@@ -104,7 +106,7 @@ impl Node {
         let (place, opened_clock) = (options.place.clone(), clock.clone());
         // Opening recovers logs and reads files.
         let opened = tokio::task::spawn_blocking(move || Opened::open(&place, opened_clock)).await?;
-        let Opened { engine, functions, scratch } = opened?;
+        let Opened { engine, embedded, functions, scratch } = opened?;
         let store = Store::open(engine, clock.clone()).await.context("cannot open the store")?;
         let iterator_key = iterator_key(&store).await.context("cannot keep the key of shard iterators")?;
         let defaults = Defaults::new(&options.account, &options.region)?;
@@ -128,7 +130,7 @@ impl Node {
         };
         let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
-        Ok(Self { store, functions, triggers, board, door, address, deployed, _scratch: scratch })
+        Ok(Self { store, functions, triggers, board, door, address, deployed, embedded, _scratch: scratch })
     }
 
     /// Makes the node what the manifest says; every function's path must be a `.wasm` file.
@@ -140,11 +142,20 @@ impl Node {
         let functions = read_functions(&manifest.functions).await?;
         let mut applied = Applied { functions_changed: self.deploy(&functions).await?, ..Applied::default() };
         for spec in &manifest.streams {
-            if self.create_stream(spec).await? {
-                applied.streams_created.push(spec.name.as_str().to_owned());
+            match self.create_stream(spec).await {
+                Ok(true) => applied.streams_created.push(spec.name.as_str().to_owned()),
+                Ok(false) => {}
+                Err(error) => {
+                    self.take_back(&functions.keys().cloned().collect::<Vec<_>>()).await;
+                    return Err(error);
+                }
             }
         }
-        self.triggers.apply(manifest.triggers.clone()).await?;
+        match self.triggers.apply(manifest.triggers.clone()).await {
+            // Each is in the log, and is tried again until it succeeds: the others go on without it.
+            Ok(()) | Err(ApplyError::Failed(_)) => {}
+            Err(error @ ApplyError::Stopped) => return Err(error.into()),
+        }
         applied.functions_removed = self.remove_others(&functions);
         *self.deployed.lock() = functions;
         info!(
@@ -175,6 +186,12 @@ impl Node {
             warn!("the door did not close in time");
         }
         self.triggers.stop().await;
+        if let Some(engine) = self.embedded {
+            // Footers and a checkpoint are written: the next start reads no frames.
+            if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {
+                error!(%error, "the data folder was not closed in good order; the next start recovers it");
+            }
+        }
         info!("stopped");
     }
 
@@ -257,6 +274,7 @@ impl Node {
 /// What is opened on a thread of its own, since it reads files.
 struct Opened {
     engine: Arc<dyn Engine>,
+    embedded: Option<Arc<Embedded>>,
     functions: Functions,
     scratch: Option<TempDir>,
 }
@@ -268,12 +286,14 @@ impl Opened {
                 let engine = Embedded::open(folder, clock, EmbeddedOptions::default());
                 let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
                 let functions = open_functions(&folder.join("functions"))?;
-                Ok(Self { engine: Arc::new(engine), functions, scratch: None })
+                let engine = Arc::new(engine);
+                Ok(Self { embedded: Some(Arc::clone(&engine)), engine, functions, scratch: None })
             }
             Place::Memory => {
                 let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
                 let functions = open_functions(scratch.path())?;
-                Ok(Self { engine: Arc::new(Memory::new(clock)), functions, scratch: Some(scratch) })
+                let engine = Arc::new(Memory::new(clock));
+                Ok(Self { engine, embedded: None, functions, scratch: Some(scratch) })
             }
         }
     }

@@ -39,6 +39,17 @@ impl Store {
         mode: StreamMode,
         retention: Duration,
     ) -> Result<Arc<Stream>, CreateStreamError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.create(&name, shards, mode, retention).await }).await
+    }
+
+    async fn create(
+        &self,
+        name: &StreamName,
+        shards: u32,
+        mode: StreamMode,
+        retention: Duration,
+    ) -> Result<Arc<Stream>, CreateStreamError> {
         if !(1..=SHARDS_PER_STREAM_MAX).contains(&shards) {
             return Err(CreateStreamError::ShardCount { given: shards, max: SHARDS_PER_STREAM_MAX });
         }
@@ -48,7 +59,12 @@ impl Store {
             Err(DocumentError::Conflict { .. }) => return Err(CreateStreamError::Exists(name.clone())),
             Err(error) => return Err(StoreError::from(error).into()),
         }
-        Ok(self.finish_creation(stream).await?)
+        let made = self.finish_creation(stream.clone()).await;
+        if made.is_err() {
+            // The name is free again; what cannot be taken back now is finished at the next start.
+            let _ = self.finish_deletion(&stream).await;
+        }
+        Ok(made?)
     }
 
     fn new_stream(

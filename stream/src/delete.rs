@@ -1,6 +1,6 @@
 //! Deleting a stream.
 
-use crate::engine::Expect;
+use crate::engine::{DocumentError, Expect};
 use crate::error::{NoStream, StoreError};
 use crate::name::StreamName;
 use crate::store::Store;
@@ -20,12 +20,29 @@ pub enum DeleteStreamError {
 impl Store {
     /// Deletes a stream with all its records.
     pub async fn delete_stream(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.delete(&name).await }).await
+    }
+
+    async fn delete(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
         let known = self.stream(name)?;
         let mut stream = Stream::clone(&known);
         stream.status = StreamStatus::Deleting;
-        let change = self.change(stream.key(), Expect::At(known.revision), Some(stream.encode())).await;
-        stream.revision = change.map_err(StoreError::from)?;
+        // Forgotten first: nothing is put into a stream that may be marked already.
         self.forget(&known);
+        match self.change(stream.key(), Expect::At(known.revision), Some(stream.encode())).await {
+            Ok(revision) => stream.revision = revision,
+            // Someone else was faster: with the same, or with a change after which this one means another stream.
+            Err(DocumentError::Conflict { .. }) => {
+                self.reload(name).await?;
+                return Err(NoStream { name: name.clone() }.into());
+            }
+            Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
+                self.remember(known);
+                return Err(StoreError::from(error).into());
+            }
+            Err(error @ DocumentError::Unknown) => return Err(StoreError::from(error).into()),
+        }
         Ok(self.finish_deletion(&stream).await?)
     }
 

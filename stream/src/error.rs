@@ -42,6 +42,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The work was cut short: the node is stopping, or the work broke down.
+    #[error("the work was cut short: {0}")]
+    CutShort(String),
     /// No random number could be had.
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(String),

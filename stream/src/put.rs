@@ -146,7 +146,8 @@ impl Store {
         let append = Append { records: part.records.clone(), marks: Vec::new() };
         match self.engine().append(log, generation, append).await {
             Ok(appended) => part.placed(stream, &appended),
-            Err(AppendError::Fenced { .. }) => part.fenced(),
+            // A log that is gone went with its stream: the map says so when it is read again.
+            Err(AppendError::Fenced { .. } | AppendError::NoLog(_)) => part.fenced(),
             Err(AppendError::Unknown(ticket)) => match self.engine().resolve(&ticket).await {
                 Ok(Resolved::Appended(appended)) => part.placed(stream, &appended),
                 Ok(Resolved::NotAppended) => part.fenced(),
@@ -157,7 +158,6 @@ impl Store {
                 error @ (AppendError::MarkConflict
                 | AppendError::TooLarge { .. }
                 | AppendError::Full(_)
-                | AppendError::NoLog(_)
                 | AppendError::Unavailable { .. }),
             ) => part.failed(&PutFailure::Internal(error.to_string())),
         }

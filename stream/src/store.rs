@@ -36,13 +36,35 @@ impl Store {
         let inner = Inner { engine, clock, catalog: RwLock::default(), changes: watch::Sender::new(0) };
         let store = Self(Arc::new(inner));
         for stream in store.stored_streams().await? {
-            match stream.status {
-                StreamStatus::Creating => store.finish_creation(stream).await.map(drop)?,
-                StreamStatus::Deleting => store.finish_deletion(&stream).await?,
-                StreamStatus::Active | StreamStatus::Updating => store.remember(Arc::new(stream)),
+            let name = stream.name.clone();
+            let finished = match stream.status {
+                StreamStatus::Creating => store.finish_creation(stream).await.map(drop),
+                StreamStatus::Deleting => store.finish_deletion(&stream).await,
+                StreamStatus::Active | StreamStatus::Updating => {
+                    store.remember(Arc::new(stream));
+                    Ok(())
+                }
+            };
+            // One stream that cannot be finished keeps no other from being served.
+            if let Err(error) = finished {
+                tracing::error!(stream = %name, %error, "a stream that was being made or deleted is not finished");
             }
         }
         Ok(store)
+    }
+
+    /// Runs work of several steps to its end, whatever becomes of the caller: half of it would be seen.
+    pub(crate) async fn to_the_end<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        #[expect(clippy::disallowed_methods, reason = "its owner is the caller, its end that of the work")]
+        let task = tokio::spawn(work);
+        task.await.map_err(|error| StoreError::CutShort(error.to_string()))?
     }
 
     /// The time as the store sees it.
@@ -94,12 +116,17 @@ impl Store {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
-    /// Reads one stream's document again; `None` when there is none.
+    /// Reads one stream's document again; `None` when there is none, or one that is not yet made or being deleted.
     pub(crate) async fn reload(&self, name: &StreamName) -> Result<Option<Arc<Stream>>, StoreError> {
         let Some(document) = self.0.engine.get(&stream::key_of(name)).await? else { return Ok(None) };
         let stream = Arc::new(decode(&document.key, document.revision, &document.value)?);
-        self.remember(Arc::clone(&stream));
-        Ok(Some(stream))
+        match stream.status {
+            StreamStatus::Creating | StreamStatus::Deleting => Ok(None),
+            StreamStatus::Active | StreamStatus::Updating => {
+                self.remember(Arc::clone(&stream));
+                Ok(Some(stream))
+            }
+        }
     }
 
     async fn stored_streams(&self) -> Result<Vec<Stream>, StoreError> {
@@ -137,6 +164,8 @@ impl Store {
         match (found, value) {
             (Some(document), Some(value)) if document.value == value => Ok(document.revision),
             (None, None) => Ok(Revision(0)),
+            // It may yet be made: the next start of the engine brings it.
+            (None, Some(_)) => Err(DocumentError::Unknown),
             (found, _) => Err(DocumentError::Conflict { key, found: found.map(|document| document.revision) }),
         }
     }

@@ -157,3 +157,14 @@ def test_what_was_put_is_there_after_kill_and_restart(tmp_path):
     records = kinesis.get_records(ShardIterator=iterator)["Records"]
     assert [(record["Data"], record["SequenceNumber"]) for record in records] == [(b"kept", number)]
     node.stop()
+
+
+def test_a_clean_stop_leaves_no_more_on_disk_than_was_put(tmp_path):
+    node = Node(tmp_path)
+    kinesis = node.client()
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    kinesis.put_record(StreamName="s", Data=b"x" * 1000, PartitionKey="k")
+    segments = lambda: [path.stat().st_size for path in (tmp_path / "data" / "logs").glob("*/*.seg")]
+    assert sum(segments()) >= MEBIBYTE
+    node.stop()
+    assert sum(segments()) < MEBIBYTE / 16

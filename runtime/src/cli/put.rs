@@ -4,11 +4,11 @@ mod checkpoint;
 mod lines;
 mod pace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -79,6 +79,10 @@ struct Done {
 pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::new()?;
     let client = Client::new(&args.node)?;
+    ensure!(
+        args.checkpoint.is_none() || args.file != Path::new("-"),
+        "--checkpoint counts the lines of a file, and standard input is another one each time: name the file"
+    );
     let mut checkpoint = Checkpoint::open(args.checkpoint.as_deref(), &args.file)?;
     let key = KeySource::new(args.key.clone(), args.key_field.clone())?;
     let (lines, bytes) = Lines::open(&args.file, key, checkpoint.lines())?;

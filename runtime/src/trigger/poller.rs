@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use tidemill_stream::cursor::{Cursor, MoveCursorError, TriggerId};
 use tidemill_stream::engine::{Bound, ReadLimits};
 use tidemill_stream::error::StoreError;
-use tidemill_stream::read::{Read, ReadError};
+use tidemill_stream::read::{Read, ReadError, StartAt};
 use tidemill_stream::record::StoredRecord;
 use tidemill_stream::shard::Shard;
 use tidemill_stream::store::Store;
@@ -47,6 +47,8 @@ enum Ended {
     NoStream,
     /// Somebody else moved the cursor, or took it away.
     Stale,
+    /// The shard ends before the cursor.
+    Missing,
 }
 
 impl Poller {
@@ -62,6 +64,13 @@ impl Poller {
                 info!("the stream is gone; its poller ends");
                 self.row.update(|status| status.state = State::WaitingForStream);
             }
+            Ended::Missing => {
+                let what = "the shard ends before the cursor: records that were processed are missing from the log, \
+                            restore its newest segment, or give the trigger another name to begin anew";
+                error!("{what}");
+                self.row.failed(what, 1, self.store.clock().now());
+                self.row.update(|status| status.state = State::Stopped);
+            }
             Ended::Stale => {
                 warn!("somebody else moved the cursor; this poller ends without moving it");
                 self.row.update(|status| status.state = State::Stopped);
@@ -73,10 +82,18 @@ impl Poller {
         let mut attempt = 1;
         loop {
             match self.store.cursor(self.trigger, self.shard.index).await {
-                Ok(found) => return found.ok_or(Ended::Stale),
+                Ok(None) => return Err(Ended::Stale),
+                Ok(Some(cursor)) => return self.check_end(cursor).await,
                 Err(error) => self.back_off_from_store("the cursor cannot be read", &error, &mut attempt).await?,
             }
         }
+    }
+
+    /// A cursor behind the end of its log means that acknowledged records are gone, and that new ones would be taken for
+    /// processed.
+    async fn check_end(&mut self, cursor: Cursor) -> Result<Cursor, Ended> {
+        let end = self.store.position(&self.stream, self.shard.index, StartAt::Latest).await;
+        if end.is_ok_and(|end| cursor.bound > end) { Err(Ended::Missing) } else { Ok(cursor) }
     }
 
     /// One batch after another, for ever.

@@ -44,6 +44,10 @@ impl Visitor<'_> for Base64 {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Blob, E> {
+        // Decoding is a sixth of a large put: the vectorized decoder does it, and the other one says what is wrong.
+        if let Ok(data) = base64_simd::STANDARD.decode_to_vec(text) {
+            return Ok(Blob(data.into()));
+        }
         match STANDARD.decode(text) {
             Ok(data) => Ok(Blob(data.into())),
             Err(error) => Err(E::custom(format_args!("not base64: {error}"))),

@@ -59,14 +59,14 @@ pub enum LogError {
     #[error("{0}")]
     Corrupt(#[from] Corruption),
     /// The file system refused.
-    #[error("{action} {path}: {source}")]
+    #[error("{action} {path}: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The log cannot be used now.
     #[error("the log {log} is unavailable: {reason}")]

@@ -236,7 +236,7 @@ impl Log {
 
     fn append_error(&self, error: &LogError) -> AppendError {
         match error {
-            LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            LogError::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => {
                 AppendError::Full(io::Error::new(io::ErrorKind::StorageFull, error.to_string()))
             }
             LogError::NoLog(_) | LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. } => {

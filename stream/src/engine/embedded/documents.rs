@@ -41,6 +41,8 @@ pub(super) struct Documents {
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
+    /// Why the last change failed, until one succeeds.
+    failed: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ struct Keeper {
     /// Why sled did not take what the log has: nothing more is changed until the next start brings it up.
     behind: Option<String>,
     changed: watch::Sender<u64>,
+    failed: Arc<Mutex<Option<String>>>,
 }
 
 impl Documents {
@@ -85,6 +88,7 @@ impl Documents {
         let (applied, revision) =
             (number(&view, APPLIED).map_err(unusable)?, number(&view, REVISION).map_err(unusable)?);
         let changed = watch::Sender::new(0);
+        let failed = Arc::new(Mutex::default());
         let mut keeper = Keeper {
             database,
             folder: folder.to_owned(),
@@ -95,6 +99,7 @@ impl Documents {
             bytes_since_checkpoint: 0,
             behind: None,
             changed: changed.clone(),
+            failed: Arc::clone(&failed),
         };
         keeper.replay()?;
         keeper.revision += REVISIONS_SKIPPED;
@@ -103,9 +108,9 @@ impl Documents {
         let thread = run.map_err(|source| LogError::Io {
             action: "start the thread of",
             path: folder.display().to_string(),
-            source,
+            cause: source,
         })?;
-        Ok(Self { view, requests: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), changed })
+        Ok(Self { view, requests: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), changed, failed })
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Document>, DocumentError> {
@@ -139,6 +144,12 @@ impl Documents {
         let (answer, answered) = oneshot::channel();
         requests.send(Request { changes, durability, answer }).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Why documents do not change, if they do not.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let failed = self.failed.lock().clone();
+        failed.map(|reason| format!("documents did not change at the last try: {reason}"))
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<u64> {
@@ -187,6 +198,11 @@ impl Keeper {
             .map(|(_, changes)| stored_record(changes))
             .collect();
         let done = self.make(&records, accepted.iter().flat_map(|(_, made)| made));
+        *self.failed.lock() = match &done {
+            Done::Made => None,
+            Done::NotMade(reason) => Some(reason.clone()),
+            Done::Unknown => self.behind.clone(),
+        };
         if done == Done::Made {
             self.revision = staged.revision;
             self.changed.send_modify(|count| *count += 1);
@@ -258,6 +274,16 @@ impl Keeper {
                 self.folder.display(),
                 self.applied.0,
                 first.0
+            );
+            return Err(self.log.unavailable(&what));
+        }
+        let end = self.log.view.read().state.next;
+        if self.applied >= end {
+            let what = format!(
+                "the meta log ends at position {}, and sled in {} has seen {}: segments of the log are missing",
+                end.0.saturating_sub(1),
+                self.folder.display(),
+                self.applied.0
             );
             return Err(self.log.unavailable(&what));
         }

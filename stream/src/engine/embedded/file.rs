@@ -114,5 +114,5 @@ pub(super) fn allocate(file: &File, path: &Path, len: u64) -> Result<(), LogErro
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> LogError {
-    LogError::Io { action, path: path.display().to_string(), source }
+    LogError::Io { action, path: path.display().to_string(), cause: source }
 }

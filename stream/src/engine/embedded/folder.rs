@@ -65,7 +65,7 @@ impl Folder {
         if !check_format(path)? {
             let format = path.join("format");
             let mut created = file::create(&format)?;
-            let failed = |source| LogError::Io { action: "write", path: format.display().to_string(), source };
+            let failed = |source| LogError::Io { action: "write", path: format.display().to_string(), cause: source };
             writeln!(created, "{WORD}{FORMAT}").map_err(failed)?;
             file::sync_all(&created, &format)?;
             file::sync_folder(path)?;
@@ -94,7 +94,7 @@ fn check_format(folder: &Path) -> Result<bool, OpenError> {
 }
 
 fn lock(folder: &Path, path: &Path) -> Result<File, OpenError> {
-    let failed = |action| move |source| LogError::Io { action, path: path.display().to_string(), source };
+    let failed = |action| move |source| LogError::Io { action, path: path.display().to_string(), cause: source };
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let mut lock = opened.map_err(failed("open"))?;
     match lock.try_lock() {

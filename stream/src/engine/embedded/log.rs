@@ -4,6 +4,7 @@
 //! acknowledged until the log stands on a new segment behind the last frame that was synced.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub(super) struct Log {
     first_kept: Position,
     /// Why the last write or sync failed, until the log stands on a new segment.
     broken: Mutex<Option<String>>,
+    /// Why the last commit failed, until one succeeds.
+    failed: Mutex<Option<String>>,
     writer: Mutex<Writer>,
 }
 
@@ -140,12 +143,24 @@ impl Log {
             folder: folder.to_owned(),
             first_kept,
             broken: Mutex::default(),
+            failed: Mutex::default(),
             writer: Mutex::new(Writer { next_number, target: None, step: 0 }),
         }
     }
 
     /// Writes one frame, syncs it, and shows it to readers. `records` are sorted by shard.
     pub(super) fn commit(
+        &self,
+        records: &[(ShardIndex, &Record)],
+        notes: &Notes,
+        span: u32,
+    ) -> Result<(Head, Timestamp), LogError> {
+        let committed = self.try_commit(records, notes, span);
+        *self.failed.lock() = committed.as_ref().err().map(ToString::to_string);
+        committed
+    }
+
+    fn try_commit(
         &self,
         records: &[(ShardIndex, &Record)],
         notes: &Notes,
@@ -212,7 +227,8 @@ impl Log {
         let Some(target) = writer.target.as_mut() else { return Ok(()) };
         if target.frames_end + frame_bytes > target.prepared {
             // The first frame of a small segment: until now its file was its header alone.
-            file::allocate(&target.file, &target.path, target.capacity)?;
+            let needed = target.frames_end + frame_bytes;
+            target.capacity = allocate_what_there_is(&target.file, &target.path, target.capacity, needed)?;
             target.prepared = target.capacity;
         }
         Ok(())
@@ -231,15 +247,16 @@ impl Log {
         let state = self.view.read().state.clone();
         let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
         let header = Header { log: self.id, number: writer.next_number, salt, state }.encode();
-        let step_bytes = SEGMENT_BYTES.get(writer.step).copied().unwrap_or(0);
-        let capacity = step_bytes.max(header.len() as u64 + frame_bytes);
+        let needed = header.len() as u64 + frame_bytes;
+        let mut capacity = SEGMENT_BYTES.get(writer.step).copied().unwrap_or(0).max(needed);
         let new = self.folder.join("new.tmp");
         let file = file::create(&new)?;
         file::write_at(&file, &new, &header, 0)?;
         // The first segment of a log gets its blocks with its first frame: an idle log costs a header.
-        let prepared = if writer.step == 0 { header.len() as u64 } else { capacity };
-        if prepared == capacity {
-            file::allocate(&file, &new, capacity)?;
+        let mut prepared = header.len() as u64;
+        if writer.step > 0 {
+            capacity = allocate_what_there_is(&file, &new, capacity, needed)?;
+            prepared = capacity;
         }
         file::sync_all(&file, &new)?;
         let path: Arc<Path> = segment::path(&self.folder, writer.next_number).into();
@@ -302,10 +319,13 @@ impl Log {
         self.end_segment(&mut writer)
     }
 
-    /// Deletes closed segments that hold nothing at or behind `keep_from`.
+    /// Deletes closed segments that hold nothing at or behind `keep_from`. The newest segment stays in any case: it alone
+    /// knows where the log goes on.
     pub(super) fn trim(&self, keep_from: Position) -> Result<(), LogError> {
         let mut view = self.view.write();
-        let keep = view.closed.partition_point(|segment| segment.next <= keep_from);
+        let behind = view.closed.partition_point(|segment| segment.next <= keep_from);
+        let closed_to_keep = usize::from(view.active.is_none());
+        let keep = behind.min(view.closed.len().saturating_sub(closed_to_keep));
         let gone: Vec<_> = view.closed.drain(..keep).collect();
         drop(view);
         for segment in &gone {
@@ -321,8 +341,8 @@ impl Log {
 
     /// Why the log takes no records, if it does not.
     pub(super) fn trouble(&self) -> Option<String> {
-        let broken = self.broken.lock().clone();
-        broken.map(|reason| format!("the log {} takes no records: {reason}", self.id))
+        let failed = self.failed.lock().clone();
+        failed.map(|reason| format!("the log {} took no records at the last try: {reason}", self.id))
     }
 
     pub(super) fn stats(&self) -> Result<LogStats, LogError> {
@@ -369,5 +389,15 @@ impl Log {
 
     pub(super) fn unavailable(&self, reason: &str) -> LogError {
         LogError::Unavailable { log: self.id, reason: reason.to_owned() }
+    }
+}
+
+/// Gives a file its blocks: as many as it should have, or on a disk that is almost full as many as it must.
+fn allocate_what_there_is(file: &File, path: &Path, wanted: u64, needed: u64) -> Result<u64, LogError> {
+    match file::allocate(file, path, wanted) {
+        Err(LogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull && needed < wanted => {
+            file::allocate(file, path, needed).map(|()| needed)
+        }
+        allocated => allocated.map(|()| wanted),
     }
 }

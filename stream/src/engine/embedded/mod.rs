@@ -114,7 +114,7 @@ impl Embedded {
         let documents = Documents::open(&folder.path.join("sled"), Arc::clone(&meta))?;
         let logs = open_logs(&folder.path.join("logs"), &shared)?;
         let started =
-            |source| LogError::Io { action: "start the threads of", path: path.display().to_string(), source };
+            |source| LogError::Io { action: "start the threads of", path: path.display().to_string(), cause: source };
         let permits = options.pending_bytes_max.div_ceil(PERMIT_BYTES);
         Ok(Self {
             folder,
@@ -211,6 +211,7 @@ impl Engine for Embedded {
         let logs = self.logs.read();
         let mut troubles: Vec<String> = logs.iter().filter_map(|(id, slot)| trouble(*id, slot)).collect();
         troubles.extend(self.meta.trouble());
+        troubles.extend(self.documents.trouble());
         troubles.sort();
         if troubles.is_empty() { Health::Healthy } else { Health::Degraded(troubles) }
     }

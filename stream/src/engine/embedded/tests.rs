@@ -218,6 +218,49 @@ async fn a_lost_sled_is_made_anew_from_the_meta_log() {
 }
 
 #[tokio::test]
+async fn an_idle_run_does_not_empty_the_meta_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let synced = async |engine: &Embedded, key: &str| {
+        engine.compare_and_set(document(key, b"1".to_vec()), Durability::Synced).await.unwrap();
+    };
+    let engine = open(folder.path());
+    synced(&engine, "a").await;
+    engine.close();
+    drop(engine);
+    open(folder.path()).close();
+    let kept = tempfile::tempdir().unwrap();
+    let (sled, old_sled) = (folder.path().join("sled"), kept.path().join("sled"));
+    let copied = |from: &Path, to: &Path| {
+        fs::create_dir_all(to).unwrap();
+        for name in file::names(from).unwrap().into_iter().filter(|name| from.join(name).is_file()) {
+            fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
+    };
+    copied(&sled, &old_sled);
+    let engine = open(folder.path());
+    synced(&engine, "b").await;
+    drop(engine);
+    // As after a power cut: sled stands where its last checkpoint was.
+    fs::remove_dir_all(&sled).unwrap();
+    copied(&old_sled, &sled);
+    let engine = open(folder.path());
+    assert!(engine.get(&Key::new("a")).await.unwrap().is_some());
+    assert!(engine.get(&Key::new("b")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_meta_log_that_ends_before_what_sled_has_seen_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.compare_and_set(document("a", b"1".to_vec()), Durability::Synced).await.unwrap();
+    engine.close();
+    drop(engine);
+    fs::remove_dir_all(folder.path().join("meta")).unwrap();
+    let error = Embedded::open(folder.path(), Clock::system(), EmbeddedOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("segments of the log are missing"), "{error}");
+}
+
+#[tokio::test]
 async fn a_sled_that_is_older_than_the_meta_log_reaches_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path());
