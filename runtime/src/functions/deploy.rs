@@ -156,7 +156,8 @@ impl Functions {
             return Ok(Deployed { version, origin: Origin::Unchanged });
         }
         let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world });
-        lane::try_out(&self.0.sandbox, Arc::clone(&deployment)).await.map_err(DeployError::Start)?;
+        let trial = lane::try_out(&self.0.sandbox, &self.0.places, Arc::clone(&deployment));
+        trial.await.map_err(DeployError::Start)?;
         self.publish(deployment)?;
         drop(turn);
         let origin = compile_time.map_or(Origin::Cache, |took| Origin::Compiled { took });

@@ -1,6 +1,6 @@
-//! A function as one poller's lane calls it: one warm instance, one batch after another.
+//! A function as one poller's lane calls it: one instance, warm while the node has room for it, one batch after another.
 //!
-//! This file promises that a call ends in time, that an instance that failed in a way that may have damaged it is never
+//! This file promises that a call ends in time once it has a place, that an instance that failed in a way that may have damaged it is never
 //! used again, and that the next call after a deployment runs the new version. It must not know how a file became a
 //! component.
 
@@ -19,6 +19,7 @@ use super::deploy::Deployment;
 use super::invoke::{Invocation, Invoke, InvokeError};
 use super::log::GuestLog;
 use super::name::FunctionName;
+use super::place::{Place, Places, Stay};
 use super::sandbox::{Guest, Sandbox};
 use super::{limits, text};
 
@@ -26,8 +27,10 @@ use super::{limits, text};
 pub struct FunctionLane {
     name: FunctionName,
     sandbox: Arc<Sandbox>,
+    places: Arc<Places>,
     deployed: watch::Receiver<Option<Arc<Deployment>>>,
-    /// Warm from the last call; `None` before the first one and after a failure that spoilt it.
+    /// Warm from the last call; `None` before the first one, after a failure that spoilt it, and when it had its place for
+    /// one call only.
     instance: Option<Instance>,
 }
 
@@ -35,9 +38,10 @@ impl FunctionLane {
     pub(super) fn new(
         name: FunctionName,
         sandbox: Arc<Sandbox>,
+        places: Arc<Places>,
         deployed: watch::Receiver<Option<Arc<Deployment>>>,
     ) -> Self {
-        Self { name, sandbox, deployed, instance: None }
+        Self { name, sandbox, places, deployed, instance: None }
     }
 
     /// The function that is called.
@@ -45,9 +49,13 @@ impl FunctionLane {
         &self.name
     }
 
-    /// The warm instance if it is of the version that is deployed now.
-    fn take_instance(&mut self, deployment: &Arc<Deployment>) -> Option<Instance> {
-        self.instance.take().filter(|instance| Arc::ptr_eq(&instance.deployment, deployment))
+    /// The warm instance if it is of the version that is deployed now, or else a place for a new one. Waiting for it is
+    /// no part of the call, so it does not count against the function's time limit.
+    async fn vessel(&mut self, deployment: &Arc<Deployment>) -> Result<Vessel, InvokeError> {
+        match self.instance.take().filter(|instance| Arc::ptr_eq(&instance.deployment, deployment)) {
+            Some(instance) => Ok(Vessel::Warm(instance)),
+            None => self.places.take().await.map(Vessel::Cold).map_err(|_| stopped()),
+        }
     }
 }
 
@@ -55,7 +63,7 @@ impl FunctionLane {
 impl Invoke for FunctionLane {
     async fn invoke(&mut self, batch: &Invocation) -> Result<(), InvokeError> {
         let deployment = self.deployed.borrow().clone().ok_or_else(|| not_deployed(&self.name))?;
-        let call = Call { warm: self.take_instance(&deployment), deployment, invocation: batch.clone() };
+        let call = Call { vessel: self.vessel(&deployment).await?, deployment, invocation: batch.clone() };
         let (instance, result) = self.sandbox.run(call.run()).await.ok_or_else(stopped)?;
         self.instance = instance;
         result
@@ -75,31 +83,51 @@ fn unavailable(message: String) -> InvokeError {
 }
 
 /// Starts an instance and throws it away: whether a version can be called at all.
-pub(super) async fn try_out(sandbox: &Sandbox, deployment: Arc<Deployment>) -> Result<(), InvokeError> {
+pub(super) async fn try_out(
+    sandbox: &Sandbox,
+    places: &Places,
+    deployment: Arc<Deployment>,
+) -> Result<(), InvokeError> {
+    let place = places.take_for_trial().await.map_err(|_| stopped())?;
     let limit = deployment.settings.timeout;
     let log = GuestLog::new(deployment.name.clone());
-    let start = async move { within(limit, Instance::start(deployment, log)).await.map(drop) };
+    let start = async move { within(limit, Instance::start(place, deployment, log)).await.map(drop) };
     sandbox.run(start).await.ok_or_else(stopped)?
 }
 
 /// One call, on the sandbox's threads.
 struct Call {
-    warm: Option<Instance>,
+    vessel: Vessel,
     deployment: Arc<Deployment>,
     invocation: Invocation,
+}
+
+/// What a call runs in.
+enum Vessel {
+    Warm(Instance),
+    Cold(Place),
+}
+
+impl Vessel {
+    fn log(&self, deployment: &Deployment) -> GuestLog {
+        match self {
+            Self::Warm(instance) => instance.log.clone(),
+            Self::Cold(_) => GuestLog::new(deployment.name.clone()),
+        }
+    }
 }
 
 impl Call {
     /// The outcome, and the instance if it can be used again.
     async fn run(self) -> (Option<Instance>, Result<(), InvokeError>) {
-        let Self { warm, deployment, invocation } = self;
-        let log = warm.as_ref().map_or_else(|| GuestLog::new(deployment.name.clone()), |instance| instance.log.clone());
+        let Self { vessel, deployment, invocation } = self;
+        let log = vessel.log(&deployment);
         log.begin(&invocation);
         let limit = deployment.settings.timeout;
         let outcome = within(limit, async {
-            let mut instance = match warm {
-                Some(instance) => instance,
-                None => Instance::start(deployment, log.clone()).await?,
+            let mut instance = match vessel {
+                Vessel::Warm(instance) => instance,
+                Vessel::Cold(place) => Instance::start(place, deployment, log.clone()).await?,
             };
             let answer = instance.handle(&invocation).await?;
             Ok((instance, answer))
@@ -107,7 +135,7 @@ impl Call {
         .await;
         log.end();
         match outcome {
-            Ok((instance, answer)) => (Some(instance), answer),
+            Ok((instance, answer)) => (instance.kept(), answer),
             Err(error) => (None, Err(error)),
         }
     }
@@ -125,16 +153,26 @@ struct Instance {
     world: Consumer,
     log: GuestLog,
     deployment: Arc<Deployment>,
+    /// Last, so that it is given back after everything that it is for is gone.
+    place: Place,
 }
 
 impl Instance {
-    async fn start(deployment: Arc<Deployment>, log: GuestLog) -> Result<Self, InvokeError> {
+    async fn start(place: Place, deployment: Arc<Deployment>, log: GuestLog) -> Result<Self, InvokeError> {
         let limit_bytes = deployment.settings.memory_bytes;
         let mut store = Guest::store(Arc::clone(&deployment), log.clone());
         match deployment.world.instantiate_async(&mut store).await {
-            Ok(world) => Ok(Self { store, world, log, deployment }),
+            Ok(world) => Ok(Self { store, world, log, deployment, place }),
             Err(_) if store.data().is_out_of_memory() => Err(InvokeError::OutOfMemory { limit_bytes }),
             Err(error) => Err(unavailable(format!("it does not start: {}", reason(&error, &log)))),
+        }
+    }
+
+    /// Itself if it may stay for the next call.
+    fn kept(self) -> Option<Self> {
+        match self.place.stay() {
+            Stay::Kept => Some(self),
+            Stay::OneCall => None,
         }
     }
 

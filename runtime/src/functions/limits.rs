@@ -20,6 +20,12 @@ pub const TIMEOUT_MS_MIN: u64 = 1;
 /// The longest time limit of a call, in milliseconds (Lambda: 900 s).
 pub const TIMEOUT_MS_MAX: u64 = 900_000;
 
+/// Instances that lanes keep between calls, on one node, unless the options say otherwise. Each takes about 7 of the
+/// 65,530 memory maps that Linux gives a process by default, and 4 GiB of its 128 TiB of addresses.
+pub const INSTANCES_WARM_DEFAULT: usize = 1_000;
+/// Instances of one call each, for the lanes that have no warm one, at once on one node, unless the options say otherwise.
+pub const INSTANCES_TRANSIENT_DEFAULT: usize = 64;
+
 /// How long guest code runs before it lets others run.
 pub(super) const EPOCH_TICK: Duration = Duration::from_millis(5);
 /// How many guest polls a thread of the guest runtime makes before it looks at timers and new calls. A poll lasts up to
@@ -27,7 +33,7 @@ pub(super) const EPOCH_TICK: Duration = Duration::from_millis(5);
 pub(super) const POLLS_PER_TIMER_CHECK: u32 = 1;
 
 /// Core instances of one component instance.
-pub(super) const INSTANCES_MAX: usize = 100;
+pub(super) const CORE_INSTANCES_MAX: usize = 100;
 /// Tables of one component instance.
 pub(super) const TABLES_MAX: usize = 100;
 /// Elements of all the tables of one component instance.

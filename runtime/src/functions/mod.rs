@@ -24,6 +24,7 @@ pub mod limits;
 mod log;
 mod name;
 mod output;
+mod place;
 mod sandbox;
 mod text;
 
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 
 use cache::CompiledCache;
 use component::{Compiler, Workshop};
+use place::Places;
 use sandbox::Sandbox;
 
 pub use component::WasmError;
@@ -46,6 +48,7 @@ pub use invoke::{Invocation, Invoke, InvokeError};
 pub use lane::FunctionLane;
 pub use log::TARGET as LOG_TARGET;
 pub use name::{FunctionName, InvalidFunctionName, Version};
+pub use place::InstanceCount;
 
 /// The functions of a node. Cheap to clone; the clones are one.
 #[derive(Clone)]
@@ -53,6 +56,7 @@ pub struct Functions(Arc<Room>);
 
 struct Room {
     sandbox: Arc<Sandbox>,
+    places: Arc<Places>,
     workshop: Workshop,
     /// Every function that is deployed or that a lane waits for.
     slots: Mutex<BTreeMap<FunctionName, Slot>>,
@@ -70,13 +74,23 @@ pub struct FunctionsOptions {
     pub cache_bytes_max: u64,
     /// Threads for guest code.
     pub threads: usize,
+    /// The most instances that lanes keep between calls; a lane beyond them starts an instance for each call.
+    pub instances_warm_max: usize,
+    /// The most instances for one call that are alive at once beside the warm ones, at least 1.
+    pub instances_transient_max: usize,
 }
 
 impl FunctionsOptions {
-    /// The defaults: a cache of 1 GiB, as many threads as cores.
+    /// The defaults: a cache of 1 GiB, as many threads as cores, the instances of [`limits`].
     pub fn new(key_folder: &Path) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { key_folder: key_folder.to_owned(), cache_bytes_max: limits::CACHE_BYTES_DEFAULT, threads }
+        Self {
+            key_folder: key_folder.to_owned(),
+            cache_bytes_max: limits::CACHE_BYTES_DEFAULT,
+            threads,
+            instances_warm_max: limits::INSTANCES_WARM_DEFAULT,
+            instances_transient_max: limits::INSTANCES_TRANSIENT_DEFAULT,
+        }
     }
 }
 
@@ -99,7 +113,13 @@ impl Functions {
 
     /// A lane that calls the function, whichever version is deployed at each call. The function need not be there yet.
     pub fn lane(&self, name: &FunctionName) -> FunctionLane {
-        FunctionLane::new(name.clone(), Arc::clone(&self.0.sandbox), self.watch(name))
+        let Room { sandbox, places, .. } = &*self.0;
+        FunctionLane::new(name.clone(), Arc::clone(sandbox), Arc::clone(places), self.watch(name))
+    }
+
+    /// How many instances are alive, of all functions together.
+    pub fn instances(&self) -> InstanceCount {
+        self.0.places.count()
     }
 
     /// The version that is deployed.
@@ -129,7 +149,8 @@ impl Room {
         let sandbox = Sandbox::new(options.threads)?;
         let compiler = Compiler::new(sandbox.engine().clone(), cache).map_err(io::Error::other)?;
         let workshop = Workshop::new(compiler, sandbox.threads().clone());
-        Ok(Self { sandbox: Arc::new(sandbox), workshop, slots: Mutex::default() })
+        let places = Arc::new(Places::new(options.instances_warm_max, options.instances_transient_max));
+        Ok(Self { sandbox: Arc::new(sandbox), places, workshop, slots: Mutex::default() })
     }
 }
 

@@ -254,7 +254,7 @@ impl ResourceLimiter for MemoryLimit {
     }
 
     fn instances(&self) -> usize {
-        limits::INSTANCES_MAX
+        limits::CORE_INSTANCES_MAX
     }
 
     fn tables(&self) -> usize {

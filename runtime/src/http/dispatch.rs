@@ -1,7 +1,8 @@
 //! One request of the API: from its head to its answer.
 //!
-//! Promises that every answer carries a request id, that a body is bounded before it is read, and that no request
-//! outlives its deadline. It must not know what an operation does.
+//! Promises that every answer carries a request id, that no request outlives its deadline, and that the bytes of bodies
+//! that have arrived and of answers that are not sent are bounded: what finds no room is refused, nothing waits for room.
+//! It must not know what an operation does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Version};
 use http_body_util::BodyExt;
 use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -25,26 +26,65 @@ use super::auth::Caller;
 use super::codec::Codec;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
+use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX};
 use super::operation;
 
 /// What requests share.
 pub(super) struct Door {
     state: HttpState,
-    /// A permit for each KiB of request bodies in work.
+    /// A permit for each byte that may still arrive in request bodies.
     bodies: Semaphore,
+    /// A permit for each byte of answers that may still be made before one is sent.
+    answers: Arc<Semaphore>,
 }
 
 impl Door {
     pub(super) fn new(state: HttpState) -> Self {
         // One body of the largest size always finds room.
         let bytes = state.limits.bodies_bytes_max.max(state.limits.body_bytes_max);
-        let bodies = Semaphore::new((bytes >> 10) + 1);
-        Self { state, bodies }
+        let bodies = Semaphore::new(bytes.min(Semaphore::MAX_PERMITS));
+        let answers = Arc::new(Semaphore::new(state.limits.answers_bytes_max.min(Semaphore::MAX_PERMITS)));
+        Self { state, bodies, answers }
+    }
+
+    /// Room for so many bytes of a request body.
+    fn room_for_body(&self, bytes: usize) -> Result<SemaphorePermit<'_>, ApiError> {
+        let room = self.bodies.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX));
+        room.map_err(|_| no_room("request bodies in work", self.state.limits.bodies_bytes_max))
+    }
+
+    /// The answer with its room in memory, which it gives back with its last byte.
+    fn keep(&self, answer: Bytes) -> Result<Bytes, ApiError> {
+        if answer.len() <= SMALL_ANSWER_BYTES_MAX {
+            return Ok(answer);
+        }
+        let permits = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.answers).try_acquire_many_owned(permits);
+        let room = room.map_err(|_| no_room("answers not sent yet", self.state.limits.answers_bytes_max))?;
+        Ok(Bytes::from_owner(Kept { answer, _room: room }))
     }
 
     pub(super) fn state(&self) -> &HttpState {
         &self.state
     }
+}
+
+/// The bytes of an answer. A connection may buffer them long after it has dropped the body they came in, so the room is
+/// bound to the bytes.
+struct Kept {
+    answer: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
+fn no_room(what: &str, bytes_max: usize) -> ApiError {
+    let message = format!("The node is busy: its room for {what}, {bytes_max} bytes, is taken. Try again later.");
+    ApiError::new(ErrorKind::ServiceUnavailable, message)
 }
 
 /// `POST /`
@@ -68,9 +108,19 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
     };
     let answer = answer.instrument(span).await;
     let error = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "none");
-    let response = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
-    door.state.metrics.answered(name, error, started.elapsed(), response.1);
-    response.0
+    let is_given_up = answer.as_ref().is_err_and(|error| gives_up_body(error.kind));
+    let (mut response, bytes) = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
+    // HTTP/2 has no such header: it ends the stream alone.
+    if is_given_up && head.version <= Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    door.state.metrics.answered(name, error, started.elapsed(), bytes);
+    response
+}
+
+/// Whether the rest of a request body may still be on its way after this error.
+fn gives_up_body(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::RequestTimeout | ErrorKind::RequestTooLarge | ErrorKind::ServiceUnavailable)
 }
 
 async fn run(
@@ -91,13 +141,18 @@ async fn run(
     let caller = Caller::of(head, &door.state.defaults);
     let context = Context { state: &door.state, caller: &caller, codec };
     match timeout_at(deadline, operation::run(operation, &context, &body)).await {
-        Ok(answer) => answer,
+        Ok(answer) => door.keep(answer?),
         Err(_) => Err(ApiError::internal("a request missed its deadline", &operation.name())),
     }
 }
 
 fn body_is_late(timeout: Duration) -> ApiError {
     let message = format!("The request was not complete after {} ms.", timeout.as_millis());
+    ApiError::new(ErrorKind::RequestTimeout, message)
+}
+
+fn body_is_stuck(timeout: Duration) -> ApiError {
+    let message = format!("The request body made no progress for {} ms.", timeout.as_millis());
     ApiError::new(ErrorKind::RequestTimeout, message)
 }
 
@@ -127,20 +182,20 @@ async fn receive<'d>(door: &'d Door, head: &Parts, mut body: Body) -> Result<(By
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(body_too_large(bytes_max));
     }
-    let bytes_granted = announced.unwrap_or(bytes_max);
-    let permits = u32::try_from((bytes_granted >> 10) + 1).unwrap_or(u32::MAX);
-    let permit = door.bodies.acquire_many(permits).await;
-    let permit = permit.map_err(|error| ApiError::internal("no room for a request body", &error))?;
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0));
-    while let Some(frame) = body.frame().await {
+    // What was announced costs the client nothing, so it takes no room here.
+    let mut room = door.room_for_body(0)?;
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(BODY_RESERVED_BYTES_MAX));
+    let patience = door.state.limits.body_progress_timeout;
+    while let Some(frame) = timeout(patience, body.frame()).await.map_err(|_| body_is_stuck(patience))? {
         let broken = |error| ApiError::new(ErrorKind::Serialization, format!("The request broke off: {error}"));
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if whole.len() + data.len() > bytes_max {
             return Err(body_too_large(bytes_max));
         }
+        room.merge(door.room_for_body(data.len())?);
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), permit))
+    Ok((whole.freeze(), room))
 }
 
 fn body_too_large(bytes_max: usize) -> ApiError {

@@ -32,6 +32,7 @@ pub(super) enum ErrorKind {
     ResourceInUse,
     ResourceNotFound,
     Serialization,
+    ServiceUnavailable,
     UnknownOperation,
     UnsupportedMediaType,
     Validation,
@@ -53,6 +54,7 @@ impl ErrorKind {
             Self::ResourceInUse => "ResourceInUseException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Serialization => "SerializationException",
+            Self::ServiceUnavailable => "ServiceUnavailable",
             Self::UnknownOperation => "UnknownOperationException",
             Self::UnsupportedMediaType => "UnsupportedMediaTypeException",
             Self::Validation => "ValidationException",
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::InternalFailure => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::DryRun
             | Self::ExpiredIterator

@@ -7,12 +7,20 @@ use std::time::Duration;
 pub struct HttpLimits {
     /// Connections open at once; further ones wait to be accepted.
     pub connections_max: usize,
-    /// How long a connection may take for the head of a request, idle time before it included.
+    /// How long a connection may take for the head of a request, idle time before it included. One that asks nothing
+    /// for so long is closed.
     pub header_timeout: Duration,
     /// One request body. 10 MiB of records are 13.4 MiB of base64.
     pub body_bytes_max: usize,
-    /// All request bodies in work together; further ones wait within their deadline.
+    /// The bytes that have arrived of all request bodies in work; a body that finds no room is refused.
     pub bodies_bytes_max: usize,
+    /// How long a request body may go without a byte.
+    pub body_progress_timeout: Duration,
+    /// All answers that are not sent yet; one that finds no room is refused, unless it is small.
+    pub answers_bytes_max: usize,
+    /// How long a connection may go without taking a byte that is ready for it, and how long the rest of an answer may
+    /// take once the connection is closed for asking nothing.
+    pub write_progress_timeout: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub h2_streams_max: u32,
     /// From the head of a request to its answer.
@@ -28,6 +36,9 @@ impl Default for HttpLimits {
             header_timeout: Duration::from_mins(1),
             body_bytes_max: 14 << 20,
             bodies_bytes_max: 512 << 20,
+            body_progress_timeout: Duration::from_secs(10),
+            answers_bytes_max: 512 << 20,
+            write_progress_timeout: Duration::from_secs(30),
             h2_streams_max: 1024,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
@@ -35,6 +46,10 @@ impl Default for HttpLimits {
     }
 }
 
+/// An answer up to here needs no room among [`HttpLimits::answers_bytes_max`]: errors and puts are always told.
+pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// What is set aside for a request body before any of it has arrived.
+pub(super) const BODY_RESERVED_BYTES_MAX: usize = 64 << 10;
 /// Streams on one page of `ListStreams` (Kinesis).
 pub(super) const PAGE_STREAMS_MAX: usize = 100;
 /// Shards on one page of `DescribeStream` (Kinesis).

@@ -15,6 +15,7 @@ mod limits;
 mod metrics;
 mod operation;
 mod operator;
+mod patience;
 mod server;
 
 use std::sync::Arc;

@@ -3,22 +3,28 @@
 //! Promises that a connection is bounded in number, in time and in what it may ask at once, and that a stop lets
 //! requests in work end. It must not know what is asked.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
 use axum::routing::{get, post};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
+use super::patience::Patient;
 use super::{HttpLimits, HttpState, operator};
 use crate::tasks::Tasks;
 
@@ -116,9 +122,9 @@ impl Server {
             return;
         }
         let (builder, router) = (self.builder.clone(), self.router.clone());
-        let (header_timeout, stopping) = (self.limits.header_timeout, self.tasks.stopping());
+        let (limits, stopping) = (self.limits, self.tasks.stopping());
         self.tasks.spawn("http-connection", async move {
-            converse(builder, router, stream, header_timeout, stopping).await;
+            converse(builder, router, stream, limits, stopping).await;
             drop(slot);
         });
     }
@@ -129,29 +135,64 @@ async fn converse(
     builder: Builder<Streams>,
     router: Router,
     stream: TcpStream,
-    header_timeout: Duration,
+    limits: HttpLimits,
     stopping: CancellationToken,
 ) {
-    let asked = CancellationToken::new();
-    let seen = asked.clone();
-    let service = router.map_request(move |request| {
-        seen.cancel();
-        request
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+    let (requests, in_work) = watch::channel(0);
+    let requests = Arc::new(requests);
+    let service = service_fn(move |request| answer(router.clone(), request, InWork::begin(&requests)));
+    let stream = Patient::new(stream, limits.write_progress_timeout);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
-        ended = connection.as_mut() => return log(ended),
-        () = silent(&asked, header_timeout) => return,
-        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        ended = connection.as_mut() => log(ended),
+        () = idle(in_work, limits.header_timeout) => {
+            connection.as_mut().graceful_shutdown();
+            if let Ok(ended) = timeout(limits.write_progress_timeout, connection).await {
+                log(ended);
+            } else {
+                tracing::debug!("an idle connection was cut off: it did not end in time");
+            }
+        }
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            log(connection.await);
+        }
     }
-    log(connection.await);
 }
 
-/// Ends when a connection has asked nothing for so long: until its first request no other timeout holds, because it
-/// is not known yet which protocol it speaks.
-async fn silent(asked: &CancellationToken, timeout: Duration) {
-    if tokio::time::timeout(timeout, asked.cancelled()).await.is_ok() {
-        std::future::pending::<()>().await;
+async fn answer(router: Router, request: http::Request<Incoming>, in_work: InWork) -> Result<Response, Infallible> {
+    let answer = router.oneshot(request.map(Body::new)).await;
+    drop(in_work);
+    answer
+}
+
+/// One request between its head and its answer, in the count of its connection.
+struct InWork(Arc<watch::Sender<usize>>);
+
+impl InWork {
+    fn begin(requests: &Arc<watch::Sender<usize>>) -> Self {
+        requests.send_modify(|count| *count += 1);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Ends when a connection has had no request in work for so long. It holds before the first request too, when it is not
+/// known yet which protocol is spoken, and for HTTP/2, where an answered ping is no reason to stay.
+async fn idle(mut in_work: watch::Receiver<usize>, patience: Duration) {
+    loop {
+        if in_work.wait_for(|count| *count == 0).await.is_err() {
+            // The connection has ended and dropped its service.
+            return;
+        }
+        if timeout(patience, in_work.changed()).await.is_err() {
+            return;
+        }
     }
 }
 

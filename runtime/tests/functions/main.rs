@@ -4,5 +4,6 @@
 mod calls;
 mod deploying;
 mod guests;
+mod instances;
 mod lines;
 mod setting;

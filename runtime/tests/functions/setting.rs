@@ -31,6 +31,19 @@ impl Setting {
         Self { functions, folder }
     }
 
+    /// A node that keeps no more than this many instances, and starts no more than this many for one call at once.
+    pub(crate) fn with_instances(warm_max: usize, transient_max: usize) -> Self {
+        lines::catch();
+        let folder = tempfile::tempdir().unwrap();
+        let options = FunctionsOptions {
+            instances_warm_max: warm_max,
+            instances_transient_max: transient_max,
+            ..FunctionsOptions::new(folder.path())
+        };
+        let functions = Functions::open(&folder.path().join("compiled"), &options).unwrap();
+        Self { functions, folder }
+    }
+
     /// The same folder after a restart.
     pub(crate) fn restart(self) -> Self {
         let functions = open(&self.folder);

@@ -9,6 +9,7 @@ mod paging;
 mod reading;
 mod refusals;
 mod server;
+mod siege;
 mod streams;
 mod validation;
 mod writing;

@@ -106,11 +106,16 @@ async fn a_connection_over_the_limit_waits_for_another_to_end() {
 }
 
 /// A connection whose request is in work: the server has asked for its body of two bytes.
-async fn in_work(node: &Node) -> TcpStream {
+pub(crate) async fn in_work(node: &Node) -> TcpStream {
+    announced(node, 2).await
+}
+
+/// A connection whose request is in work: the server has asked for its body of so many bytes.
+pub(crate) async fn announced(node: &Node, bytes: usize) -> TcpStream {
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
-         content-length: 2\r\nexpect: 100-continue\r\n\r\n"
+         content-length: {bytes}\r\nexpect: 100-continue\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut go_on = [0; 25];

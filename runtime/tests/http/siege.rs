@@ -1,0 +1,162 @@
+//! Clients that hold what they were given: they may not keep others out.
+
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder, Response};
+use serde_json::json;
+use tidemill::http::HttpLimits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::node::{Answer, JSON, Node, base64};
+use super::server::{announced, in_work};
+
+/// How long a test waits for what never comes in a broken server.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(50);
+
+fn http2() -> ClientBuilder {
+    Client::builder().no_proxy().http2_prior_knowledge()
+}
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_not_sent_take_no_room() {
+    let limits = HttpLimits { bodies_bytes_max: 14 << 20, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        let mut stream = announced(&node, 14 << 20).await;
+        stream.write_all(b"{").await.unwrap();
+        silent.push(stream);
+    }
+    node.ok("ListStreams", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_body_that_finds_no_room_is_refused_and_its_connection_closed() {
+    let limits = HttpLimits { body_bytes_max: 1000, bodies_bytes_max: 1000, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut stream = announced(&node, 1000).await;
+    stream.write_all(format!("{{{}", " ".repeat(599)).as_bytes()).await.unwrap();
+    let body = || format!("{{{}}}", " ".repeat(498));
+    let mut answer = node.raw("ListStreams", body()).await;
+    // Until the first body has arrived.
+    while answer.status == 200 {
+        answer = node.raw("ListStreams", body()).await;
+    }
+    assert_eq!((answer.status, answer.error().as_str()), (503, "ServiceUnavailable"));
+    assert_eq!(answer.headers["connection"], "close");
+    assert!(answer.message().contains("request bodies in work, 1000 bytes"), "{}", answer.body);
+    stream.write_all(format!("{}}}", " ".repeat(399)).as_bytes()).await.unwrap();
+    let mut status = [0; 13];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 ");
+    assert_eq!(node.raw("ListStreams", body()).await.status, 200, "the room is given back");
+}
+
+#[tokio::test]
+async fn a_body_without_progress_is_given_up() {
+    let limits = HttpLimits { body_progress_timeout: SHORT, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut answer = String::new();
+    announced(&node, 100).await.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("no progress for 50 ms"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+/// A node whose stream `s` holds so many records of 900 KiB, and an iterator on all of them.
+async fn with_records(limits: HttpLimits, count: usize) -> (Node, String) {
+    let node = Node::with_limits(limits).await;
+    node.ok("CreateStream", json!({ "StreamName": "s", "ShardCount": 1 })).await;
+    let record = json!({ "PartitionKey": "k", "Data": base64(vec![0; 900 << 10]) });
+    let put = node.ok("PutRecords", json!({ "StreamName": "s", "Records": vec![record; count] })).await;
+    assert_eq!(put["FailedRecordCount"], 0);
+    let iterator = node.iterator("TRIM_HORIZON", json!({})).await;
+    (node, iterator)
+}
+
+/// Asks for the records with a connection that lets the server send no more than 64 KiB of them.
+async fn ask_without_reading(node: &Node, iterator: &str) -> Response {
+    let window = 65_535;
+    let client = http2().http2_initial_stream_window_size(window).http2_initial_connection_window_size(window);
+    let request = client.build().unwrap().post(node.url("/")).header("x-amz-target", "Kinesis_20131202.GetRecords");
+    let body = json!({ "ShardIterator": iterator }).to_string();
+    request.header("content-type", JSON).body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_that_are_not_read_take_room_until_they_are() {
+    let limits = HttpLimits { answers_bytes_max: 2 << 20, ..HttpLimits::default() };
+    let (node, iterator) = with_records(limits, 1).await;
+    let unread = ask_without_reading(&node, &iterator).await;
+    assert_eq!(unread.status(), 200);
+    let refused = node.ask("GetRecords", json!({ "ShardIterator": iterator })).await;
+    assert_eq!((refused.status, refused.error().as_str()), (503, "ServiceUnavailable"));
+    assert!(refused.message().contains("answers not sent yet, 2097152 bytes"), "{}", refused.body);
+    node.ok("ListStreams", json!({})).await;
+    assert!(Answer::of(unread).await.body.len() > 1 << 20);
+    node.read(&iterator).await;
+}
+
+/// With one connection at a time, an answer says that the one before is gone.
+async fn assert_let_in(node: &Node) {
+    let other = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    assert_eq!(other.get(node.url("/health")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_no_bytes_is_cut_off() {
+    let limits = HttpLimits { write_progress_timeout: SHORT, connections_max: 1, ..HttpLimits::default() };
+    let (mut node, iterator) = with_records(limits, 10).await;
+    node.client = Client::builder().no_proxy().build().unwrap();
+    let mut stream = TcpStream::connect(node.address).await.unwrap();
+    let body = json!({ "ShardIterator": iterator }).to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: Kinesis_20131202.GetRecords\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_let_in(&node).await;
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_asks_no_more_is_closed() {
+    let limits = HttpLimits { header_timeout: SHORT, connections_max: 1, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let first = http2().build().unwrap();
+    assert_eq!(first.get(node.url("/health")).send().await.unwrap().status(), 200);
+    assert_let_in(&node).await;
+    drop(first);
+}
+
+/// A client that grants no window for its answer is no reason to keep its connection either.
+#[tokio::test]
+async fn an_http2_connection_that_does_not_read_is_cut_off() {
+    let limits = HttpLimits {
+        header_timeout: SHORT,
+        write_progress_timeout: SHORT,
+        answers_bytes_max: 2 << 20,
+        connections_max: 1,
+        ..HttpLimits::default()
+    };
+    let (mut node, iterator) = with_records(limits, 1).await;
+    node.client = Client::builder().no_proxy().build().unwrap();
+    let unread = ask_without_reading(&node, &iterator).await;
+    assert_let_in(&node).await;
+    drop(unread);
+}
+
+#[tokio::test]
+async fn a_connection_with_a_request_in_work_is_not_idle() {
+    let limits = HttpLimits { header_timeout: SHORT, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut working = in_work(&node).await;
+    // Begun later, and closed for asking nothing.
+    let mut idle = TcpStream::connect(node.address).await.unwrap();
+    idle.read_to_end(&mut Vec::new()).await.unwrap();
+    working.write_all(b"{}").await.unwrap();
+    let mut status = [0; 13];
+    working.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 ");
+}
