@@ -28,8 +28,9 @@ rust-tests:
 function-tests:
 	cargo test --manifest-path functions/Cargo.toml --locked
 
+# `rust-tests` has built the node already; without it, it is built here.
 python-tests: $(VENV)/installed
-	cargo build --package tidemill --locked
+	@test -x target/debug/tidemill || cargo build --workspace --bin tidemill --locked
 	$(VENV)/bin/python -m pytest tests/python
 
 $(VENV)/installed: tests/python/requirements.txt
