@@ -140,13 +140,15 @@ impl Node {
     pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Applied> {
         self.check_streams(&manifest.streams)?;
         let functions = read_functions(&manifest.functions).await?;
-        let mut applied = Applied { functions_changed: self.deploy(&functions).await?, ..Applied::default() };
+        let changed = self.deploy(&functions).await?;
+        let functions_changed = changed.iter().map(ToString::to_string).collect();
+        let mut applied = Applied { functions_changed, ..Applied::default() };
         for spec in &manifest.streams {
             match self.create_stream(spec).await {
                 Ok(true) => applied.streams_created.push(spec.name.as_str().to_owned()),
                 Ok(false) => {}
                 Err(error) => {
-                    self.take_back(&functions.keys().cloned().collect::<Vec<_>>()).await;
+                    self.take_back(&changed).await;
                     return Err(error);
                 }
             }
@@ -232,11 +234,11 @@ impl Node {
         }
     }
 
-    /// Deploys all functions, or none that was not deployed before.
+    /// Deploys all functions, or none that was not deployed before. Returns those that are new or changed.
     async fn deploy(
         &self,
         functions: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<FunctionName>> {
         let mut changed = Vec::new();
         for (name, (wasm, settings)) in functions {
             match self.functions.deploy(name, wasm.clone(), settings.clone()).await {
@@ -248,7 +250,7 @@ impl Node {
                 }
             }
         }
-        Ok(changed.iter().map(ToString::to_string).collect())
+        Ok(changed)
     }
 
     async fn take_back(&self, changed: &[FunctionName]) {

@@ -1,8 +1,8 @@
 //! A function as one poller's lane calls it: one instance, warm while the node has room for it, one batch after another.
 //!
-//! This file promises that a call ends in time once it has a place, that an instance that failed in a way that may have damaged it is never
-//! used again, and that the next call after a deployment runs the new version. It must not know how a file became a
-//! component.
+//! This file promises that a call ends in time once it has a place, that an instance that failed in a way that may have
+//! damaged it is never used again, and that the next call after a deployment runs the new version. It must not know how
+//! a file became a component.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,8 +45,6 @@ pub(super) struct Log {
     folder: PathBuf,
     /// The first position of the oldest segment when the log was opened.
     first_kept: Position,
-    /// Why the last write or sync failed, until the log stands on a new segment.
-    broken: Mutex<Option<String>>,
     /// Why the last commit failed, until one succeeds.
     failed: Mutex<Option<String>>,
     writer: Mutex<Writer>,
@@ -96,6 +94,8 @@ struct Writer {
     target: Option<Target>,
     /// Which of [`SEGMENT_BYTES`] the next segment takes.
     step: usize,
+    /// Why the last write or sync failed, until the log stands on a new segment.
+    broken: Option<String>,
 }
 
 /// Where frames go.
@@ -142,9 +142,8 @@ impl Log {
             closing: Closing::default(),
             folder: folder.to_owned(),
             first_kept,
-            broken: Mutex::default(),
             failed: Mutex::default(),
-            writer: Mutex::new(Writer { next_number, target: None, step: 0 }),
+            writer: Mutex::new(Writer { next_number, target: None, step: 0, broken: None }),
         }
     }
 
@@ -177,7 +176,7 @@ impl Log {
         let written = file::write_at(&target.file, &target.path, &frame, offset)
             .and_then(|()| file::sync_data(&target.file, &target.path));
         if let Err(error) = written {
-            *self.broken.lock() = Some(error.to_string());
+            writer.broken = Some(error.to_string());
             return Err(error);
         }
         target.frames_end += u64::from(head.frame_bytes);
@@ -209,12 +208,12 @@ impl Log {
 
     /// After a failed write or sync: the segment ends behind its last synced frame, and a new one begins.
     fn repair(&self, writer: &mut Writer) -> Result<(), LogError> {
-        let Some(reason) = self.broken.lock().clone() else { return Ok(()) };
+        let Some(reason) = writer.broken.clone() else { return Ok(()) };
         if let Err(error) = self.end_segment(writer) {
             return Err(self.unavailable(&format!("{reason}; and then: {error}")));
         }
         tracing::warn!(log = %self.id, reason, "the log goes on in a new segment after a failed write");
-        *self.broken.lock() = None;
+        writer.broken = None;
         Ok(())
     }
 
