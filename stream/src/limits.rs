@@ -19,8 +19,12 @@ pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
 /// How long records are kept unless a stream says otherwise (Kinesis).
 pub const RETENTION_DEFAULT: Duration = Duration::from_hours(24);
 
-/// Bytes of one document.
-pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one document: a compiled function's wasm is the largest.
+pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+/// From this size on a document lies in a file of its own, beside sled.
+pub const BLOB_BYTES_MIN: usize = 64 << 10;
+/// Documents that one page of a listing holds, bytes; the first is listed whatever its size.
+pub const LIST_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a document's or a mark's name.
 pub const KEY_BYTES_MAX: usize = 512;
 /// How often a put is routed anew when the shard map keeps changing under it.
@@ -54,10 +58,20 @@ pub const PENDING_BYTES_MAX: usize = 64 << 20;
 pub const PENDING_WAIT: Duration = Duration::from_secs(5);
 /// Files that are read for catching up at the same time.
 pub const READS_MAX: usize = 16;
+/// Files that are kept open; fewer where the process may open fewer.
+pub const OPEN_FILES_MAX: usize = 4096;
+/// Threads that open logs at the start.
+pub const OPENING_THREADS: usize = 8;
 /// Marks of one log.
 pub const MARKS_PER_LOG_MAX: usize = 10_000;
 /// Changes of documents that wait for their commit.
 pub const PENDING_CHANGES_MAX: usize = 1024;
+/// Bytes of changes of documents that wait for their commit.
+pub const PENDING_CHANGE_BYTES_MAX: usize = 128 << 20;
+/// Changes of documents that sled may have in memory alone; then it is brought to the disk.
+pub const LAZY_BYTES_MAX: usize = 16 << 20;
+/// Space that the disk must have before sled is opened anew after a failure.
+pub const REOPEN_FREE_BYTES: u64 = 2 << 20;
 /// Changes of documents that one commit joins.
 pub const COMMIT_CHANGES_MAX: usize = 256;
 /// Bytes of the log of documents after which sled is brought to the disk and the log trimmed.

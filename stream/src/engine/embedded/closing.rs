@@ -1,12 +1,12 @@
 //! Footers are written behind the back of commits, on a thread that lives only while there is one to write.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
 
-use super::log::{IndexPlace, Segment};
+use super::disk::Access;
+use super::log::{IndexPlace, Segment, Shared};
 use super::segment;
 use super::state::LogState;
 
@@ -14,7 +14,7 @@ use super::state::LogState;
 #[derive(Debug)]
 pub(super) struct Close {
     pub(super) segment: Arc<Segment>,
-    pub(super) file: Arc<File>,
+    pub(super) shared: Arc<Shared>,
     pub(super) salt: u64,
     pub(super) frames_end: u64,
     pub(super) state: LogState,
@@ -48,8 +48,8 @@ fn write_footer(close: &Close) {
         IndexPlace::Memory(index) => Arc::clone(index),
         IndexPlace::Footer(_) => return,
     };
-    let path = &close.segment.path;
-    match segment::close(&close.file, path, close.salt, close.frames_end, &close.state, &index) {
+    let file = close.shared.files.shared(&close.segment.path, Access::ReadWrite);
+    match file.and_then(|file| segment::close(&file, close.salt, close.frames_end, &close.state, &index)) {
         Ok(trailer) => *close.segment.index.write() = IndexPlace::Footer(trailer),
         Err(error) => tracing::warn!(%error, "a segment's footer was not written; the next start makes it anew"),
     }

@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::file;
+use super::file::Files;
 use crate::engine::LogError;
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes and reads.
+pub const FORMAT: u32 = 2;
 const WORD: &str = "tidemill data folder, format ";
 
 /// Why a data folder was not opened.
@@ -31,6 +31,14 @@ pub enum OpenError {
         found: u32,
         /// The newest that is supported.
         supported: u32,
+    },
+    /// A version from before the first release wrote it.
+    #[error("the data folder {} has format {found} of a version before the first release, which is not read any more: use that version, or an empty folder", folder.display())]
+    Older {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
     },
     /// It holds something else.
     #[error("{} is not empty and is no data folder of tidemill: give an empty or a new one", folder.display())]
@@ -56,36 +64,39 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Takes a folder, making it where there is none.
-    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        file::create_folder(path)?;
-        check_format(path)?;
+    pub(super) fn take(path: &Path, files: &Files) -> Result<Self, OpenError> {
+        if !path.exists() {
+            files.create_folder(path)?;
+            // What is acknowledged in it must not go with its name.
+            path.parent().filter(|parent| parent.exists()).map_or(Ok(()), |parent| files.sync_folder(parent))?;
+        }
+        check_format(path, files)?;
         let lock_path = path.join("lock");
         let lock = lock(path, &lock_path)?;
         // Looked at again, now that nobody else can change it.
-        if !check_format(path)? {
-            let format = path.join("format");
-            let mut created = file::create(&format)?;
-            let failed = |source| LogError::Io { action: "write", path: format.display().to_string(), cause: source };
-            writeln!(created, "{WORD}{FORMAT}").map_err(failed)?;
-            file::sync_all(&created, &format)?;
-            file::sync_folder(path)?;
+        if !check_format(path, files)? {
+            let format = files.create(&path.join("format"))?;
+            format.write_at(format!("{WORD}{FORMAT}\n").as_bytes(), 0)?;
+            format.sync_all()?;
+            files.sync_folder(path)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 }
 
 /// Whether the folder says its format; a new one does not yet.
-fn check_format(folder: &Path) -> Result<bool, OpenError> {
+pub(super) fn check_format(folder: &Path, files: &Files) -> Result<bool, OpenError> {
     let format = folder.join("format");
     if !format.exists() {
         let known = |name: &String| name == "lock";
-        let is_new = file::names(folder)?.iter().all(known);
+        let is_new = files.names(folder)?.iter().all(known);
         return if is_new { Ok(false) } else { Err(OpenError::Foreign { folder: folder.to_owned() }) };
     }
-    let text = String::from_utf8_lossy(&file::read(&format)?).into_owned();
+    let text = String::from_utf8_lossy(&files.read(&format)?).into_owned();
     let found: Option<u32> = text.trim_end().strip_prefix(WORD).and_then(|number| number.parse().ok());
     match found {
-        Some(found) if found <= FORMAT => Ok(true),
+        Some(FORMAT) => Ok(true),
+        Some(found) if found < FORMAT => Err(OpenError::Older { folder: folder.to_owned(), found }),
         Some(found) => Err(OpenError::Newer { folder: folder.to_owned(), found, supported: FORMAT }),
         // Cut short while it was first written: nothing else can be there.
         None if text.is_empty() => Ok(false),
@@ -100,7 +111,7 @@ fn lock(folder: &Path, path: &Path) -> Result<File, OpenError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let text = file::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let text = std::fs::read_to_string(path).unwrap_or_default();
             return Err(OpenError::InUse { folder: folder.to_owned(), process: text.trim().parse().ok() });
         }
         Err(TryLockError::Error(source)) => return Err(failed("lock")(source).into()),

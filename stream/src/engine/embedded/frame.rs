@@ -1,7 +1,7 @@
 //! A frame: one commit of a log, the unit of atomicity. It is found whole or not at all.
 //!
 //! ```text
-//! head    magic "TMfr" · version u8 · 0 u8 · flags u16 (reserved: encryption, compression)
+//! head    magic "TMfr" · version u8 · 0 u8 · flags u16 (none yet; reserved for encryption and compression)
 //!         head length u32 · head CRC32C u32 · frame length u32 · blocks u32
 //!         stream u64 · part u32 · segment u32 · generation u64 · first position u64 · previous frame's first position u64
 //!         positions taken u32 · notes length u32 · 0 u64                                             (80 bytes)
@@ -217,10 +217,63 @@ fn head_crc(salt: u64, head: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &[0; 4]), after)
 }
 
-/// Reads the frame at the beginning of `bytes`, all of it checked; `None` when there is none, or a torn one.
-pub(super) fn decode(bytes: &[u8], salt: u64) -> Option<Head> {
-    let head = decode_head(bytes, salt)?;
+/// What is found where a frame may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A whole frame, all of it checked.
+    Frame(Box<Head>),
+    /// None, or a torn one.
+    Nothing,
+    /// A sound head with flags that a newer version gives: what follows cannot be told from a torn frame.
+    Unreadable { flags: u16 },
+}
+
+/// Looks for a frame at the beginning of `bytes`.
+pub(super) fn decode(bytes: &[u8], salt: u64) -> Found {
+    match sound_head(bytes, salt) {
+        None => Found::Nothing,
+        Some(fields) if fields.flags != 0 => Found::Unreadable { flags: fields.flags },
+        Some(fields) => whole(bytes, salt, fields).map_or(Found::Nothing, |head| Found::Frame(Box::new(head))),
+    }
+}
+
+/// Whether a frame that is not whole begins here, going by what it says of its place.
+pub(super) fn is_torn(bytes: &[u8], segment: u32, first: Position) -> bool {
+    let mut fields = Fields(bytes);
+    let says = |fields: &mut Fields<'_>| {
+        let magic: [u8; 4] = fields.array()?;
+        let _before_the_segment: [u8; 32] = fields.array()?;
+        let (segment, _generation) = (fields.u32()?, fields.u64()?);
+        Some((magic, segment, Position(fields.u64()?)))
+    };
+    says(&mut fields) == Some((MAGIC, segment, first))
+}
+
+/// The head's fields behind its CRC, which was right.
+#[derive(Clone, Copy)]
+struct SoundHead<'a> {
+    flags: u16,
+    rest: Fields<'a>,
+}
+
+fn sound_head(bytes: &[u8], salt: u64) -> Option<SoundHead<'_>> {
+    let mut fields = Fields(bytes);
+    if fields.array()? != MAGIC || fields.u8()? != VERSION {
+        return None;
+    }
+    let (_, flags) = (fields.u8()?, fields.u16()?);
+    let head_bytes = fields.u32()? as usize;
+    let crc = fields.u32()?;
+    let encoded = bytes.get(..head_bytes).filter(|head| head.len() >= HEAD_BYTES)?;
+    (head_crc(salt, encoded) == crc).then_some(SoundHead { flags, rest: fields })
+}
+
+fn whole(bytes: &[u8], salt: u64, head: SoundHead<'_>) -> Option<Head> {
+    let head = decode_head(salt, head.rest)?;
     let frame = bytes.get(..head.frame_bytes as usize)?;
+    if frame.len() < HEAD_BYTES || !frame.len().is_multiple_of(ALIGN) {
+        return None;
+    }
     let sound = |block: &Block| {
         let body = frame.get(block.offset as usize..)?.get(..block.len as usize)?;
         (crc32c::crc32c(body) == block.crc).then_some(())
@@ -229,18 +282,7 @@ pub(super) fn decode(bytes: &[u8], salt: u64) -> Option<Head> {
     Some(head)
 }
 
-fn decode_head(bytes: &[u8], salt: u64) -> Option<Head> {
-    let mut fields = Fields(bytes);
-    if fields.array()? != MAGIC || fields.u8()? != VERSION {
-        return None;
-    }
-    let _flags = (fields.u8()?, fields.u16()?);
-    let head_bytes = fields.u32()? as usize;
-    let crc = fields.u32()?;
-    let encoded = bytes.get(..head_bytes).filter(|head| head.len() >= HEAD_BYTES)?;
-    if head_crc(salt, encoded) != crc {
-        return None;
-    }
+fn decode_head(salt: u64, mut fields: Fields<'_>) -> Option<Head> {
     let frame_bytes = fields.u32()?;
     let block_count = fields.u32()?;
     let log = LogId { stream: StreamId(fields.u64()?), part: fields.u32()? };
@@ -363,7 +405,7 @@ mod tests {
             let (head, frame) = encode(PLACE, arrival, &sorted, &notes, records.len().max(1) as u32, Vec::new());
             prop_assert_eq!(frame.len() % ALIGN, 0);
             prop_assert_eq!(frame.len(), measure(&sorted, &notes));
-            prop_assert_eq!(decode(&frame, PLACE.salt), Some(head.clone()));
+            prop_assert_eq!(decode(&frame, PLACE.salt), Found::Frame(Box::new(head.clone())));
             let frame = Bytes::from(frame);
             let read = head.blocks.iter().flat_map(|block| {
                 let body = frame.slice(block.offset as usize..(block.offset + block.len) as usize);
@@ -383,10 +425,10 @@ mod tests {
         fn a_changed_or_shortened_frame_is_none(records in vec(record(), 1..8), at: prop::sample::Index, change in 1u8..) {
             let (_, mut frame) = encode(PLACE, Timestamp::from_millis(1), &sorted(&records), &Notes::default(), 8, Vec::new());
             let at = at.index(frame.len());
-            prop_assert_eq!(decode(&frame[..at], PLACE.salt), None);
+            prop_assert_eq!(decode(&frame[..at], PLACE.salt), Found::Nothing);
             let padding = frame.len() - 15 <= at;
             frame[at] ^= change;
-            prop_assert!(padding || decode(&frame, PLACE.salt).is_none());
+            prop_assert!(padding || decode(&frame, PLACE.salt) == Found::Nothing);
         }
 
         #[test]
@@ -399,7 +441,16 @@ mod tests {
     #[test]
     fn a_frame_of_another_segment_is_none() {
         let (_, frame) = encode(PLACE, Timestamp::from_millis(1), &[], &Notes::default(), 1, Vec::new());
-        assert!(decode(&frame, PLACE.salt).is_some());
-        assert_eq!(decode(&frame, PLACE.salt + 1), None);
+        assert!(matches!(decode(&frame, PLACE.salt), Found::Frame(_)));
+        assert_eq!(decode(&frame, PLACE.salt + 1), Found::Nothing);
+    }
+
+    #[test]
+    fn a_frame_with_flags_of_a_later_version_is_not_taken_for_a_torn_one() {
+        let (_, mut frame) = encode(PLACE, Timestamp::from_millis(1), &[], &Notes::default(), 1, Vec::new());
+        frame[6] = 1;
+        let head = frame.clone();
+        frame[12..16].copy_from_slice(&head_crc(PLACE.salt, &head).to_le_bytes());
+        assert_eq!(decode(&frame, PLACE.salt), Found::Unreadable { flags: 1 });
     }
 }

@@ -3,7 +3,6 @@
 //! The log promises that a frame is durable before anyone sees it, and that after a failed write or sync nothing is
 //! acknowledged until the log stands on a new segment behind the last frame that was synced.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,17 +11,20 @@ use parking_lot::{Mutex, RwLock};
 
 use super::closing::{Close, Closing};
 use super::commit::Queue;
-use super::file;
+use super::counts::Counters;
+use super::disk::Access;
+use super::file::{File, Files};
 use super::footers::Footers;
 use super::frame::{self, Head, Notes, Place};
 use super::index::SegmentIndex;
+use super::newest::Newest;
 use super::segment::{self, Header, Trailer};
+use super::spare::Spares;
 use super::state::LogState;
 use super::tail::Tail;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
-use crate::limits::SEGMENT_BYTES;
 use crate::record::Record;
 use crate::shard::ShardIndex;
 
@@ -30,8 +32,13 @@ use crate::shard::ShardIndex;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
+    pub(super) files: Files,
     pub(super) tail: Tail,
     pub(super) footers: Footers,
+    pub(super) newest: Newest,
+    pub(super) counters: Counters,
+    /// Sizes of a log's segments, the first to the last.
+    pub(super) segment_bytes: [u64; 4],
 }
 
 #[derive(Debug)]
@@ -42,6 +49,7 @@ pub(super) struct Log {
     pub(super) wakes: Wakes,
     pub(super) view: RwLock<View>,
     closing: Closing,
+    spares: Spares,
     folder: PathBuf,
     /// The first position of the oldest segment when the log was opened.
     first_kept: Position,
@@ -92,7 +100,7 @@ pub(super) enum IndexPlace {
 struct Writer {
     next_number: u32,
     target: Option<Target>,
-    /// Which of [`SEGMENT_BYTES`] the next segment takes.
+    /// Which of [`Shared::segment_bytes`] the next segment takes.
     step: usize,
     /// Why the last write or sync failed, until the log stands on a new segment.
     broken: Option<String>,
@@ -101,7 +109,6 @@ struct Writer {
 /// Where frames go.
 #[derive(Debug)]
 struct Target {
-    file: Arc<File>,
     path: Arc<Path>,
     number: u32,
     salt: u64,
@@ -115,9 +122,9 @@ struct Target {
 impl Log {
     /// Creates the log's folder and a log in it.
     pub(super) fn create(id: LogId, folder: &Path, shared: Arc<Shared>, state: LogState) -> Result<Self, LogError> {
-        file::create_folder(folder)?;
+        shared.files.create_folder(folder)?;
         if let Some(parent) = folder.parent() {
-            file::sync_folder(parent)?;
+            shared.files.sync_folder(parent)?;
         }
         let first_kept = state.next;
         let log = Self::new(id, folder, shared, View { state, closed: Vec::new(), active: None }, 1, first_kept);
@@ -140,6 +147,7 @@ impl Log {
             wakes: Wakes::default(),
             view: RwLock::new(view),
             closing: Closing::default(),
+            spares: Spares::default(),
             folder: folder.to_owned(),
             first_kept,
             failed: Mutex::default(),
@@ -156,6 +164,7 @@ impl Log {
     ) -> Result<(Head, Timestamp), LogError> {
         let committed = self.try_commit(records, notes, span);
         *self.failed.lock() = committed.as_ref().err().map(ToString::to_string);
+        self.shared.counters.committed(records.len(), committed.as_ref().ok().map(|(head, _)| head.frame_bytes));
         committed
     }
 
@@ -170,12 +179,12 @@ impl Log {
         let frame_bytes = frame::measure(records, notes);
         self.make_room(&mut writer, frame_bytes as u64)?;
         let Some(target) = writer.target.as_mut() else { return Err(self.unavailable("it has no segment")) };
+        let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
+        file.check_is_there()?;
         let (place, arrival) = self.place(target);
         let (head, frame) = frame::encode(place, arrival, records, notes, span, self.shared.tail.buffer(frame_bytes));
         let offset = target.frames_end;
-        let written = file::write_at(&target.file, &target.path, &frame, offset)
-            .and_then(|()| file::sync_data(&target.file, &target.path));
-        if let Err(error) = written {
+        if let Err(error) = file.write_at(&frame, offset).and_then(|()| file.sync_data()) {
             writer.broken = Some(error.to_string());
             return Err(error);
         }
@@ -227,7 +236,8 @@ impl Log {
         if target.frames_end + frame_bytes > target.prepared {
             // The first frame of a small segment: until now its file was its header alone.
             let needed = target.frames_end + frame_bytes;
-            target.capacity = allocate_what_there_is(&target.file, &target.path, target.capacity, needed)?;
+            let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
+            target.capacity = allocate_what_there_is(&file, target.capacity, needed)?;
             target.prepared = target.capacity;
         }
         Ok(())
@@ -236,7 +246,7 @@ impl Log {
     fn roll(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
         if let Some(target) = writer.target.take() {
             self.retire(&target);
-            writer.step = (writer.step + 1).min(SEGMENT_BYTES.len() - 1);
+            writer.step = (writer.step + 1).min(self.shared.segment_bytes.len() - 1);
         }
         self.begin(writer, frame_bytes)
     }
@@ -245,27 +255,39 @@ impl Log {
     fn begin(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
         let state = self.view.read().state.clone();
         let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
-        let header = Header { log: self.id, number: writer.next_number, salt, state }.encode();
-        let needed = header.len() as u64 + frame_bytes;
-        let mut capacity = SEGMENT_BYTES.get(writer.step).copied().unwrap_or(0).max(needed);
-        let new = self.folder.join("new.tmp");
-        let file = file::create(&new)?;
-        file::write_at(&file, &new, &header, 0)?;
+        let (header, encoded) = Header::encode(self.id, writer.next_number, salt, &state);
+        let needed = encoded.len() as u64 + frame_bytes;
+        let mut capacity = self.shared.segment_bytes.get(writer.step).copied().unwrap_or(0).max(needed);
+        let file = self.fresh_file(capacity)?;
+        file.write_at(&encoded, 0)?;
         // The first segment of a log gets its blocks with its first frame: an idle log costs a header.
-        let mut prepared = header.len() as u64;
+        let mut prepared = encoded.len() as u64;
         if writer.step > 0 {
-            capacity = allocate_what_there_is(&file, &new, capacity, needed)?;
+            capacity = allocate_what_there_is(&file, capacity, needed)?;
             prepared = capacity;
         }
-        file::sync_all(&file, &new)?;
-        let path: Arc<Path> = segment::path(&self.folder, writer.next_number).into();
-        file::rename(&new, &path)?;
-        file::sync_folder(&self.folder)?;
-        let (number, file, frames_end) = (writer.next_number, Arc::new(file), header.len() as u64);
+        file.sync_all()?;
+        let number = header.number;
+        let path: Arc<Path> = segment::path(&self.folder, number).into();
+        self.shared.files.publish(file, &path)?;
+        self.shared.newest.begun(self.id, number);
         writer.next_number += 1;
         self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default() });
-        writer.target = Some(Target { file, path, number, salt, frames_end, prepared, capacity });
+        let frames_end = u64::from(header.bytes);
+        writer.target = Some(Target { path, number, salt, frames_end, prepared, capacity });
         Ok(())
+    }
+
+    /// A file for a segment: that of a trimmed one if there is one of this size, whose blocks are written already, else
+    /// a new one. What it held is told from new frames by the salt.
+    fn fresh_file(&self, bytes: u64) -> Result<File, LogError> {
+        match self.spares.take(bytes) {
+            Some(path) => {
+                self.shared.counters.segments_reused.inc();
+                self.shared.files.open(&path)
+            }
+            None => self.shared.files.create(&self.folder.join("new.tmp")),
+        }
     }
 
     /// Moves the active segment to the closed ones; its footer is written by the maintenance thread, or at the next
@@ -284,9 +306,8 @@ impl Log {
         let state = view.state.clone();
         view.closed.push(Arc::clone(&segment));
         drop(view);
-        let close =
-            Close { segment, file: Arc::clone(&target.file), salt: target.salt, frames_end: target.frames_end, state };
-        self.closing.start(close);
+        let (salt, frames_end) = (target.salt, target.frames_end);
+        self.closing.start(Close { segment, shared: Arc::clone(&self.shared), salt, frames_end, state });
     }
 
     /// Ends the active segment now, with its footer; the next commit begins another.
@@ -294,7 +315,8 @@ impl Log {
         let Some(target) = writer.target.take() else { return Ok(()) };
         let mut view = self.view.write();
         let index = view.active.as_ref().map(|active| active.index.clone()).unwrap_or_default();
-        let closed = segment::close(&target.file, &target.path, target.salt, target.frames_end, &view.state, &index);
+        let file = self.shared.files.shared(&target.path, Access::ReadWrite);
+        let closed = file.and_then(|file| segment::close(&file, target.salt, target.frames_end, &view.state, &index));
         match closed {
             Ok(trailer) => {
                 let (number, path) = (target.number, target.path);
@@ -319,7 +341,7 @@ impl Log {
     }
 
     /// Deletes closed segments that hold nothing at or behind `keep_from`. The newest segment stays in any case: it alone
-    /// knows where the log goes on.
+    /// knows where the log goes on. A file of the size that the next segment takes is kept for it.
     pub(super) fn trim(&self, keep_from: Position) -> Result<(), LogError> {
         let mut view = self.view.write();
         let behind = view.closed.partition_point(|segment| segment.next <= keep_from);
@@ -327,10 +349,26 @@ impl Log {
         let keep = behind.min(view.closed.len().saturating_sub(closed_to_keep));
         let gone: Vec<_> = view.closed.drain(..keep).collect();
         drop(view);
-        for segment in &gone {
-            file::remove(&segment.path)?;
+        if gone.is_empty() {
+            return Ok(());
         }
-        if gone.is_empty() { Ok(()) } else { file::sync_folder(&self.folder) }
+        // Its footer may still be in the making.
+        self.closing.finish();
+        let files = &self.shared.files;
+        let mut spare = None;
+        for segment in &gone {
+            match self.spares.place_for(&self.folder, &segment.path, files) {
+                Some(kept) if spare.is_none() => {
+                    files.rename(&segment.path, &kept.path)?;
+                    spare = Some(kept);
+                }
+                Some(_) | None => files.remove(&segment.path)?,
+            }
+        }
+        files.sync_folder(&self.folder)?;
+        // Only now: written to before its old name is gone for good, it would be damage under that name.
+        self.spares.keep(spare);
+        Ok(())
     }
 
     /// The first position that the segments here can hold.
@@ -346,7 +384,7 @@ impl Log {
 
     pub(super) fn stats(&self) -> Result<LogStats, LogError> {
         let mut bytes = 0;
-        for name in file::names(&self.folder)? {
+        for name in self.shared.files.names(&self.folder)? {
             let path = self.folder.join(name);
             bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         }
@@ -372,8 +410,8 @@ impl Log {
             IndexPlace::Memory(index) => return Ok(Arc::clone(index)),
             IndexPlace::Footer(trailer) => *trailer,
         };
-        let file = file::open_to_read(&segment.path)?;
-        let index = Arc::new(trailer.index(&file, &segment.path, self.id)?);
+        let file = self.shared.files.shared(&segment.path, Access::Read)?;
+        let index = Arc::new(trailer.index(&file, self.id)?);
         self.shared.footers.keep(self.id, segment.number, Arc::clone(&index));
         Ok(index)
     }
@@ -392,10 +430,10 @@ impl Log {
 }
 
 /// Gives a file its blocks: as many as it should have, or on a disk that is almost full as many as it must.
-fn allocate_what_there_is(file: &File, path: &Path, wanted: u64, needed: u64) -> Result<u64, LogError> {
-    match file::allocate(file, path, wanted) {
+fn allocate_what_there_is(file: &File, wanted: u64, needed: u64) -> Result<u64, LogError> {
+    match file.allocate(wanted) {
         Err(LogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull && needed < wanted => {
-            file::allocate(file, path, needed).map(|()| needed)
+            file.allocate(needed).map(|()| needed)
         }
         allocated => allocated.map(|()| wanted),
     }

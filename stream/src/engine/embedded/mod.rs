@@ -5,12 +5,15 @@
 //!      lock        held by the node
 //!      meta/       the log of documents
 //!      sled/       the documents, looked up
+//!      blobs/      the large ones, each named by its sha256
 //!      logs/ID/    a log each: segments of frames
 //! ```
 
 mod bytes;
 mod closing;
 mod commit;
+mod counts;
+mod disk;
 mod documents;
 mod file;
 mod folder;
@@ -18,9 +21,13 @@ mod footers;
 mod frame;
 mod index;
 mod log;
+mod newest;
+mod open;
+mod options;
 mod read;
 mod recover;
 mod segment;
+mod spare;
 mod state;
 mod tail;
 
@@ -33,14 +40,21 @@ use async_trait::async_trait;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use self::counts::Counts;
 pub use self::folder::{FORMAT, OpenError};
+pub use self::options::EmbeddedOptions;
 
 use self::commit::{Committers, PendingAppend, PendingNote, Work};
-use self::documents::Documents;
+use self::counts::Counters;
+use self::disk::{Disk, System};
+use self::documents::{Documents, View};
+use self::file::Files;
 use self::folder::Folder;
 use self::footers::Footers;
 use self::frame::Notes;
 use self::log::{Log, Shared};
+use self::newest::Newest;
+use self::open::{open_logs, open_meta, parse_log_id, trouble};
 use self::read::Source;
 use self::state::LogState;
 use self::tail::Tail;
@@ -50,37 +64,13 @@ use super::{
     Sealed, Seek, StreamId, Ticket, UnknownTicket,
 };
 use crate::clock::Clock;
-use crate::limits::{FOOTER_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, READS_MAX, RETENTION_DEFAULT, TAIL_BYTES_MAX};
+use crate::limits::{FOOTER_BYTES_MAX, READS_MAX};
 use crate::shard::ShardIndex;
 
 /// The log of documents.
 const META: LogId = LogId { stream: StreamId(0), part: 0 };
 /// A permit stands for this many bytes.
 const PERMIT_BYTES: usize = 1024;
-
-/// Settings of the engine. The defaults are those of [`crate::limits`].
-#[derive(Debug, Clone)]
-pub struct EmbeddedOptions {
-    /// Shards that share one log.
-    pub shards_per_log: u32,
-    /// Frames kept in memory for readers at the tip.
-    pub tail_bytes_max: usize,
-    /// Bytes of appends that may wait for their commit.
-    pub pending_bytes_max: usize,
-    /// How long an append waits for room among them.
-    pub pending_wait: Duration,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        Self {
-            shards_per_log: u32::MAX,
-            tail_bytes_max: TAIL_BYTES_MAX,
-            pending_bytes_max: PENDING_BYTES_MAX,
-            pending_wait: PENDING_WAIT,
-        }
-    }
-}
 
 /// The engine over one data folder.
 #[derive(Debug)]
@@ -107,12 +97,27 @@ enum Slot {
 impl Embedded {
     /// Opens a data folder, making it where there is none. Blocks while files are read.
     pub fn open(path: &Path, clock: Clock, options: EmbeddedOptions) -> Result<Self, OpenError> {
-        let folder = Folder::take(path)?;
-        let (tail, footers) = (Tail::new(options.tail_bytes_max), Footers::new(FOOTER_BYTES_MAX));
-        let shared = Arc::new(Shared { clock, tail, footers });
-        let meta = Arc::new(open_meta(&folder.path.join("meta"), &shared)?);
-        let documents = Documents::open(&folder.path.join("sled"), Arc::clone(&meta))?;
-        let logs = open_logs(&folder.path.join("logs"), &shared)?;
+        Self::open_on(Arc::new(System), path, clock, options)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, path: &Path, clock: Clock, options: EmbeddedOptions) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared {
+            clock,
+            files: Files::new(disk, options.open_files_max),
+            tail: Tail::new(options.tail_bytes_max),
+            footers: Footers::new(FOOTER_BYTES_MAX),
+            newest: Newest::default(),
+            counters: Counters::default(),
+            segment_bytes: options.segment_bytes,
+        });
+        let folder = Folder::take(path, &shared.files)?;
+        let (meta_folder, logs_folder) = (folder.path.join("meta"), folder.path.join("logs"));
+        shared.files.create_folder(&logs_folder)?;
+        let meta = Arc::new(open_meta(&meta_folder, &shared)?);
+        let view = View::open(&folder.path.join("sled")).map_err(|error| meta.unavailable(&error.to_string()))?;
+        let documents = Documents::open(view, &folder.path, Arc::clone(&meta), options.checkpoint_bytes)?;
+        shared.files.sync_folder(&folder.path)?;
+        let logs = open_logs(&logs_folder, &shared)?;
         let started =
             |source| LogError::Io { action: "start the threads of", path: path.display().to_string(), cause: source };
         let permits = options.pending_bytes_max.div_ceil(PERMIT_BYTES);
@@ -147,6 +152,29 @@ impl Embedded {
     /// Bytes of frames that are alive in memory.
     pub fn tail_bytes(&self) -> usize {
         self.shared.tail.alive_bytes()
+    }
+
+    /// What happened since the engine was opened, and what it holds now.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            tail_bytes: self.tail_bytes() as u64,
+            open_files: self.shared.files.open_count() as u64,
+            pending_bytes: self.pending_bytes() as u64,
+            ..self.shared.counters.read()
+        }
+    }
+
+    fn pending_bytes(&self) -> usize {
+        let permits = self.options.pending_bytes_max.div_ceil(PERMIT_BYTES);
+        permits.saturating_sub(self.room.available_permits()) * PERMIT_BYTES
+    }
+
+    /// Counts what readers find to be damaged.
+    fn counted<T>(&self, read: Result<T, LogError>) -> Result<T, LogError> {
+        if matches!(read, Err(LogError::Corrupt(_))) {
+            self.shared.counters.corruptions.inc();
+        }
+        read
     }
 
     /// Ends the threads. Work that none of them has in hand is let go.
@@ -217,11 +245,11 @@ impl Engine for Embedded {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Document>, DocumentError> {
-        self.documents.get(key)
+        self.documents.get(key).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Document>, DocumentError> {
-        self.documents.list(prefix, after, limit)
+        self.documents.list(prefix, after, limit).await
     }
 
     async fn compare_and_set(
@@ -260,10 +288,11 @@ impl Engine for Embedded {
             log.refuse_work();
             log.wakes.wake_all();
         }
-        let folder = self.log_folder(id);
+        let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
         blocking(id, move || {
-            file::remove_folder(&folder)?;
-            folder.parent().filter(|parent| parent.exists()).map_or(Ok(()), file::sync_folder)
+            shared.files.remove_folder(&folder)?;
+            shared.newest.dropped(id);
+            folder.parent().map_or(Ok(()), |parent| shared.files.sync_folder(parent))
         })
         .await
     }
@@ -285,9 +314,7 @@ impl Engine for Embedded {
         let bytes = append.records.iter().map(|(_, record)| record.size_bytes()).sum::<usize>();
         let permits = (bytes.div_ceil(PERMIT_BYTES).max(1)).min(self.options.pending_bytes_max.div_ceil(PERMIT_BYTES));
         let room = Arc::clone(&self.room).acquire_many_owned(permits as u32);
-        let overloaded = || AppendError::Overloaded {
-            waiting_bytes: self.options.pending_bytes_max - self.room.available_permits() * PERMIT_BYTES,
-        };
+        let overloaded = || AppendError::Overloaded { waiting_bytes: self.pending_bytes() };
         let room = tokio::time::timeout(self.options.pending_wait, room).await.map_err(|_| overloaded())?;
         let room = room.map_err(|_| overloaded())?;
         let (answer, answered) = oneshot::channel();
@@ -334,7 +361,7 @@ impl Engine for Embedded {
         }
         let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
         let reader = Arc::clone(&log);
-        let batch = blocking(id, move || reader.read(shard, from, limits, Source::Disk)).await?;
+        let batch = self.counted(blocking(id, move || reader.read(shard, from, limits, Source::Disk)).await)?;
         batch.ok_or_else(|| log.unavailable("a read from disk found nothing to read"))
     }
 
@@ -344,7 +371,7 @@ impl Engine for Embedded {
             return log.seek(shard, to);
         }
         let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
-        blocking(id, move || log.seek(shard, to)).await
+        self.counted(blocking(id, move || log.seek(shard, to)).await)
     }
 
     async fn changed(&self, id: LogId, shard: ShardIndex, from: Bound, wait: Duration) {
@@ -357,59 +384,6 @@ impl Engine for Embedded {
             let _ = tokio::time::timeout(wait, woken).await;
         }
     }
-}
-
-fn trouble(id: LogId, slot: &Slot) -> Option<String> {
-    match slot {
-        Slot::Open(log) => log.trouble(),
-        Slot::Damaged(corruption) => Some(corruption.to_string()),
-        Slot::Unavailable(reason) => Some(format!("the log {id} is unavailable: {reason}")),
-    }
-}
-
-fn open_meta(folder: &Path, shared: &Arc<Shared>) -> Result<Log, LogError> {
-    if folder.exists() && has_segments(folder)? {
-        Log::open(META, folder, Arc::clone(shared))
-    } else {
-        Log::create(META, folder, Arc::clone(shared), LogState::new(RETENTION_DEFAULT))
-    }
-}
-
-fn open_logs(folder: &Path, shared: &Arc<Shared>) -> Result<HashMap<LogId, Slot>, LogError> {
-    file::create_folder(folder)?;
-    let mut logs = HashMap::new();
-    for name in file::names(folder)? {
-        let Some(id) = parse_log_id(&name) else {
-            tracing::warn!(folder = %folder.display(), name, "left alone: not a log's folder");
-            continue;
-        };
-        if !has_segments(&folder.join(&name))? {
-            // A crash while the log was created, or dropped: the store finishes either.
-            continue;
-        }
-        let slot = match Log::open(id, &folder.join(&name), Arc::clone(shared)) {
-            Ok(log) => Slot::Open(Arc::new(log)),
-            Err(LogError::Corrupt(corruption)) => Slot::Damaged(corruption),
-            Err(error @ (LogError::NoLog(_) | LogError::Io { .. } | LogError::Unavailable { .. })) => {
-                Slot::Unavailable(error.to_string())
-            }
-        };
-        if let Some(trouble) = trouble(id, &slot) {
-            tracing::error!(log = %id, trouble, "a log could not be opened; the others go on without it");
-        }
-        logs.insert(id, slot);
-    }
-    Ok(logs)
-}
-
-fn has_segments(folder: &Path) -> Result<bool, LogError> {
-    Ok(file::names(folder)?.iter().any(|name| segment::number_of(name).is_some()))
-}
-
-fn parse_log_id(name: &str) -> Option<LogId> {
-    let (stream, part) = name.split_once('-')?;
-    let stream = (stream.len() == 16).then(|| u64::from_str_radix(stream, 16).ok()).flatten()?;
-    Some(LogId { stream: StreamId(stream), part: part.parse().ok()? })
 }
 
 /// Runs what touches files away from the threads that serve.

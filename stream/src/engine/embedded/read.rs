@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::file;
+use super::disk::Access;
 use super::frame::{RECORD_HEAD_BYTES, Records};
 use super::index::{BlockRef, SegmentIndex};
 use super::log::{Log, Segment};
@@ -96,6 +96,9 @@ impl Log {
         limits: ReadLimits,
         source: Source,
     ) -> Result<Option<Vec<StoredRecord>>, LogError> {
+        if source == Source::Disk {
+            self.fetch_ahead(plan)?;
+        }
         let mut records: Vec<StoredRecord> = Vec::new();
         let mut bytes = 0;
         for planned in plan {
@@ -117,6 +120,17 @@ impl Log {
         Ok(Some(records))
     }
 
+    /// Lets the system fetch all blocks at once: a shard's blocks lie apart, so it would not read ahead of itself.
+    fn fetch_ahead(&self, plan: &[Planned]) -> Result<(), LogError> {
+        for planned in plan {
+            let BlockRef { offset, len, .. } = planned.block;
+            if self.shared.tail.get(self.id, planned.segment, offset, len).is_none() {
+                self.shared.files.shared(&planned.path, Access::Read)?.will_read(u64::from(offset), u64::from(len));
+            }
+        }
+        Ok(())
+    }
+
     fn body(&self, planned: &Planned, source: Source) -> Result<Option<Bytes>, LogError> {
         let BlockRef { offset, len, crc, .. } = planned.block;
         if let Some(body) = self.shared.tail.get(self.id, planned.segment, offset, len) {
@@ -125,8 +139,8 @@ impl Log {
         if source == Source::Memory {
             return Ok(None);
         }
-        let file = file::open_to_read(&planned.path)?;
-        let body = file::read_at(&file, &planned.path, u64::from(offset), len as usize)?;
+        let file = self.shared.files.shared(&planned.path, Access::Read)?;
+        let body = file.read_at(u64::from(offset), len as usize)?;
         if crc32c::crc32c(&body) != crc {
             return Err(self.damaged(planned, "a block's checksum does not match"));
         }

@@ -1,15 +1,15 @@
-//! Opening a log: closed segments by header and footer, the last one by its frames.
+//! Opening a log: closed segments by header and footer, the last one by its frames where it was not closed.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::file;
+use super::file::File;
+use super::frame;
 use super::log::{IndexPlace, Log, Segment, Shared, View};
 use super::segment::{self, Header, Trailer, corruption};
-use super::state::LogState;
-use crate::engine::{LogError, LogId, Position};
+use crate::engine::{LogError, LogId};
 
 impl Log {
     /// Opens the log in a folder. A torn last frame is cut off; what is damaged otherwise is an error.
@@ -18,94 +18,79 @@ impl Log {
     /// pages may look clean and not be on the disk.
     pub(super) fn open(id: LogId, folder: &Path, shared: Arc<Shared>) -> Result<Self, LogError> {
         let mut numbers = Vec::new();
-        for name in file::names(folder)? {
+        for name in shared.files.names(folder)? {
             match segment::number_of(&name) {
                 Some(number) => numbers.push(number),
-                None => file::remove(&folder.join(name))?,
+                // A file that was to become a segment, or was one and waited for its next use.
+                None => shared.files.remove(&folder.join(name))?,
             }
         }
-        let first = numbers.first().map(|first| first_position(id, folder, *first)).transpose()?;
         let mut closed = Vec::with_capacity(numbers.len());
-        let mut state: Option<LogState> = None;
+        let mut first_kept = None;
+        let mut last: Option<Opened> = None;
         for number in &numbers {
-            let (segment, after) = open_segment(id, folder, *number, state.as_ref(), Some(number) == numbers.last())?;
-            closed.push(Arc::new(segment));
-            state = Some(after);
+            let opened = Opened::open(id, folder, *number, &shared)?;
+            if last.as_ref().is_some_and(|last| !last.precedes(&opened)) {
+                let what = "frames are missing between this segment and the one before";
+                return Err(corruption(id, opened.file.path(), 0, what));
+            }
+            first_kept.get_or_insert(opened.header.next);
+            closed.push(Arc::new(opened.segment()));
+            last = Some(opened);
         }
         let missing = || corruption(id, folder, 0, "the log's folder holds no segment");
-        let (state, first_kept) = state.zip(first).ok_or_else(missing)?;
-        let next_number = numbers.last().map_or(1, |last| last + 1);
-        Ok(Self::new(id, folder, shared, View { state, closed, active: None }, next_number, first_kept))
+        let (last, first_kept) = last.zip(first_kept).ok_or_else(missing)?;
+        let state = last.trailer.state(&last.file, id)?;
+        shared.newest.check(id, last.header.number, folder)?;
+        let view = View { state, closed, active: None };
+        Ok(Self::new(id, folder, shared, view, last.header.number + 1, first_kept))
     }
 }
 
-fn first_position(id: LogId, folder: &Path, number: u32) -> Result<Position, LogError> {
-    let path = segment::path(folder, number);
-    let (header, _) = Header::read(&file::open_to_read(&path)?, &path, id)?;
-    Ok(header.state.next)
+/// A segment whose ends are known.
+struct Opened {
+    file: File,
+    header: Header,
+    trailer: Trailer,
 }
 
-/// Opens one segment. Returns it closed, and the log's state behind it.
-fn open_segment(
-    id: LogId,
-    folder: &Path,
-    number: u32,
-    before: Option<&LogState>,
-    is_last: bool,
-) -> Result<(Segment, LogState), LogError> {
-    let path: Arc<Path> = segment::path(folder, number).into();
-    let file = file::open(&path)?;
-    let (header, header_bytes) = Header::read(&file, &path, id)?;
-    if before.is_some_and(|before| !continues(before, &header.state)) {
-        return Err(corruption(id, &path, 0, "frames are missing between this segment and the one before"));
+impl Opened {
+    fn open(id: LogId, folder: &Path, number: u32, shared: &Shared) -> Result<Self, LogError> {
+        let file = shared.files.open(&segment::path(folder, number))?;
+        let header = Header::read(&file, id)?;
+        let trailer = match Trailer::read(&file, header.salt)? {
+            Some(trailer) => trailer,
+            None => finish(&file, &header, shared)?,
+        };
+        Ok(Self { file, header, trailer })
     }
-    if let Some(trailer) = Trailer::read(&file, &path, header.salt)? {
-        // Only positions are known without the frames: the next segment's header, or a scan, brings the rest.
-        let state =
-            if is_last { scan_closed(&file, &path, &header, header_bytes, &trailer)? } else { at(&header, &trailer) };
-        return Ok((closed(number, path, &state, IndexPlace::Footer(trailer)), state));
+
+    fn precedes(&self, next: &Self) -> bool {
+        self.trailer.next == next.header.next && self.trailer.previous == next.header.previous
     }
-    let bytes = file::read(&path)?;
-    let scan = segment::scan(&bytes, &header, header_bytes, &path)?;
+
+    fn segment(&self) -> Segment {
+        Segment {
+            number: self.header.number,
+            path: Arc::clone(self.file.path()),
+            next: self.trailer.next,
+            last_arrival: self.trailer.last_arrival,
+            index: RwLock::new(IndexPlace::Footer(self.trailer)),
+        }
+    }
+}
+
+/// Closes a segment that a crash left open.
+fn finish(file: &File, header: &Header, shared: &Shared) -> Result<Trailer, LogError> {
+    let bytes = file.read_at(0, usize::try_from(file.len()?).unwrap_or(usize::MAX))?;
+    let scan = segment::scan(&bytes, header, header.state(file)?, file.path())?;
+    let (kept, behind) = bytes.split_at_checked(scan.frames_end as usize).unwrap_or_default();
+    if frame::is_torn(behind, header.number, scan.state.next) {
+        shared.counters.torn_frames.inc();
+    }
     if let Some(last) = scan.last_frame {
-        let frame = bytes.get(last as usize..scan.frames_end as usize).unwrap_or_default();
-        file::write_at(&file, &path, frame, last)?;
-        file::sync_data(&file, &path)?;
+        file.write_at(kept.get(last as usize..).unwrap_or_default(), last)?;
+        file.sync_data()?;
     }
-    let trailer = segment::close(&file, &path, header.salt, scan.frames_end, &scan.state, &scan.index)?;
-    Ok((closed(number, path, &scan.state, IndexPlace::Footer(trailer)), scan.state))
-}
-
-fn continues(before: &LogState, header: &LogState) -> bool {
-    before.next == header.next && before.previous == header.previous
-}
-
-fn at(header: &Header, trailer: &Trailer) -> LogState {
-    LogState {
-        next: trailer.next,
-        previous: trailer.previous,
-        last_arrival: trailer.last_arrival,
-        ..header.state.clone()
-    }
-}
-
-/// The state behind the last segment when it was closed: its frames' notes count, so they are read once.
-fn scan_closed(
-    file: &std::fs::File,
-    path: &Path,
-    header: &Header,
-    header_bytes: usize,
-    trailer: &Trailer,
-) -> Result<LogState, LogError> {
-    let bytes = file::read_at(file, path, 0, trailer.frames_end as usize)?;
-    let scan = segment::scan(&bytes, header, header_bytes, path)?;
-    if scan.frames_end == trailer.frames_end && scan.state.next == trailer.next {
-        Ok(scan.state)
-    } else {
-        Err(corruption(header.log, path, scan.frames_end, "a damaged frame before the segment's footer"))
-    }
-}
-
-fn closed(number: u32, path: Arc<Path>, state: &LogState, index: IndexPlace) -> Segment {
-    Segment { number, path, next: state.next, last_arrival: state.last_arrival, index: RwLock::new(index) }
+    segment::close(file, header.salt, scan.frames_end, &scan.state, &scan.index)
 }

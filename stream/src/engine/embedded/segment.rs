@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! header   magic "TMsg" · version u32 · header length u32 · CRC32C u32 · stream u64 · part u32 · number u32
-//!          salt u64 · state length u32 · 0 u32 · state (CBOR) · zeros up to a multiple of 4096
+//!          salt u64 · next position u64 · previous position u64 · state length u32 · state CRC32C u32   (64 bytes)
+//!          state (CBOR) · zeros up to a multiple of 4096
 //! frames   see `frame`
-//! footer   index · trailer: magic "TMft" · version u32 · index offset u64 · index length u32 · index CRC32C u32
-//!          end of frames u64 · next position u64 · previous position u64 · last arrival u64 (ms) · salt u64
-//!          trailer CRC32C u32 · 0 u32                                                              (72 bytes)
+//! footer   index · state (CBOR) · trailer: magic "TMft" · version u32 · index offset u64 · index length u32
+//!          index CRC32C u32 · state length u32 · state CRC32C u32 · end of frames u64 · next position u64
+//!          previous position u64 · last arrival u64 (ms) · salt u64 · trailer CRC32C u32 · 0 u32        (80 bytes)
 //! ```
+//! The header's CRC covers its 64 bytes. The state has a CRC of its own, as only that of the last segment is read when a
+//! log is opened: the header's where the segment was not closed, else the footer's.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::bytes::Fields;
-use super::file;
-use super::frame;
+use super::file::File;
+use super::frame::{self, Found};
 use super::index::SegmentIndex;
 use super::state::LogState;
 use crate::clock::Timestamp;
@@ -24,17 +26,23 @@ const HEADER_MAGIC: [u8; 4] = *b"TMsg";
 const TRAILER_MAGIC: [u8; 4] = *b"TMft";
 const VERSION: u32 = 1;
 const PAGE: usize = 4096;
-const HEADER_FIELDS_BYTES: usize = 48;
-const TRAILER_BYTES: usize = 72;
+const HEADER_FIELDS_BYTES: usize = 64;
+const TRAILER_BYTES: usize = 80;
 
-/// A segment's name and what its header says.
-#[derive(Debug, Clone)]
+/// A segment's name and where it begins; the state at its first frame follows in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) log: LogId,
     pub(super) number: u32,
     pub(super) salt: u64,
-    /// The log's state at the segment's first frame.
-    pub(super) state: LogState,
+    /// The first frame's first position.
+    pub(super) next: Position,
+    /// That of the frame before.
+    pub(super) previous: Position,
+    /// The whole header with the state: the first frame begins behind.
+    pub(super) bytes: u32,
+    state_bytes: u32,
+    state_crc: u32,
 }
 
 /// What a closed segment's trailer says.
@@ -43,6 +51,8 @@ pub(super) struct Trailer {
     pub(super) index_offset: u64,
     pub(super) index_bytes: u32,
     pub(super) index_crc: u32,
+    state_bytes: u32,
+    state_crc: u32,
     pub(super) frames_end: u64,
     pub(super) next: Position,
     pub(super) previous: Position,
@@ -55,6 +65,7 @@ pub(super) struct Trailer {
 pub(super) struct Scan {
     pub(super) state: LogState,
     pub(super) index: SegmentIndex,
+    pub(super) frames: u64,
     /// Where the next frame would begin.
     pub(super) frames_end: u64,
     /// Where the last frame begins, if there is one.
@@ -74,22 +85,33 @@ pub(super) fn path(folder: &Path, number: u32) -> PathBuf {
 }
 
 impl Header {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let state = self.state.encode();
-        let len = (HEADER_FIELDS_BYTES + state.len()).next_multiple_of(PAGE);
-        let mut out = Vec::with_capacity(len);
+    /// A header as it is written, and what it says.
+    pub(super) fn encode(log: LogId, number: u32, salt: u64, state: &LogState) -> (Self, Vec<u8>) {
+        let encoded = state.encode();
+        let bytes = (HEADER_FIELDS_BYTES + encoded.len()).next_multiple_of(PAGE) as u32;
+        let (state_bytes, state_crc) = (encoded.len() as u32, crc32c::crc32c(&encoded));
+        let (next, previous) = (state.next, state.previous);
+        let header = Self { log, number, salt, next, previous, bytes, state_bytes, state_crc };
+        let mut out = header.encode_fields();
+        out.extend_from_slice(&encoded);
+        out.resize(bytes as usize, 0);
+        (header, out)
+    }
+
+    fn encode_fields(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes as usize);
         out.extend_from_slice(&HEADER_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&(len as u32).to_le_bytes());
+        out.extend_from_slice(&self.bytes.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.log.stream.0.to_le_bytes());
         out.extend_from_slice(&self.log.part.to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
-        out.extend_from_slice(&self.salt.to_le_bytes());
-        out.extend_from_slice(&(state.len() as u32).to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&state);
-        out.resize(len, 0);
+        for field in [self.salt, self.next.0, self.previous.0] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out.extend_from_slice(&self.state_bytes.to_le_bytes());
+        out.extend_from_slice(&self.state_crc.to_le_bytes());
         let crc = crc32c::crc32c(&out);
         if let Some(field) = out.get_mut(12..16) {
             field.copy_from_slice(&crc.to_le_bytes());
@@ -97,45 +119,50 @@ impl Header {
         out
     }
 
-    /// Reads a header from the beginning of a segment; also says its length.
-    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+    /// Reads a header from the beginning of a segment.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut checked = bytes.get(..HEADER_FIELDS_BYTES)?.to_vec();
         let mut fields = Fields(bytes);
         if fields.array()? != HEADER_MAGIC || fields.u32()? != VERSION {
             return None;
         }
-        let (len, crc) = (fields.u32()? as usize, fields.u32()?);
-        let mut checked = bytes.get(..len).filter(|header| header.len() >= HEADER_FIELDS_BYTES)?.to_vec();
+        let (header_bytes, crc) = (fields.u32()?, fields.u32()?);
         checked.get_mut(12..16)?.fill(0);
         if crc32c::crc32c(&checked) != crc {
             return None;
         }
         let log = LogId { stream: StreamId(fields.u64()?), part: fields.u32()? };
         let (number, salt) = (fields.u32()?, fields.u64()?);
-        let state_bytes = fields.u32()? as usize;
-        let _reserved = fields.u32()?;
-        let state = LogState::decode(fields.slice(state_bytes)?)?;
-        Some((Self { log, number, salt, state }, len))
+        let (next, previous) = (Position(fields.u64()?), Position(fields.u64()?));
+        let (state_bytes, state_crc) = (fields.u32()?, fields.u32()?);
+        Some(Self { log, number, salt, next, previous, bytes: header_bytes, state_bytes, state_crc })
     }
 
     /// Reads the header of a segment file.
-    pub(super) fn read(file: &File, path: &Path, log: LogId) -> Result<(Self, usize), LogError> {
-        let damaged = |what: &str| corruption(log, path, 0, what);
-        let file_bytes = file::len(file, path)?;
+    pub(super) fn read(file: &File, log: LogId) -> Result<Self, LogError> {
+        let damaged = |what: &str| corruption(log, file.path(), 0, what);
+        let file_bytes = file.len()?;
         if file_bytes < PAGE as u64 {
             return Err(damaged("the file is shorter than a segment's header"));
         }
-        let first = file::read_at(file, path, 0, PAGE)?;
-        let len = Fields(first.get(8..12).unwrap_or_default()).u32().unwrap_or(0) as usize;
-        if len < PAGE || len as u64 > file_bytes {
-            return Err(damaged("the segment's header is damaged"));
-        }
-        let bytes = if len == PAGE { first } else { file::read_at(file, path, 0, len)? };
-        let (header, len) = Self::decode(&bytes).ok_or_else(|| damaged("the segment's header is damaged"))?;
-        let number = path.file_name().and_then(|name| number_of(&name.to_string_lossy()));
+        let bytes = file.read_at(0, HEADER_FIELDS_BYTES)?;
+        let header = Self::decode(&bytes).ok_or_else(|| damaged("the segment's header is damaged"))?;
+        let number = file.path().file_name().and_then(|name| number_of(&name.to_string_lossy()));
         if header.log != log || Some(header.number) != number {
             return Err(damaged("the segment belongs to another log, or to another place in it"));
         }
-        Ok((header, len))
+        if u64::from(header.bytes) > file_bytes {
+            return Err(damaged("the file is shorter than its header"));
+        }
+        Ok(header)
+    }
+
+    /// The log's state at the segment's first frame.
+    pub(super) fn state(&self, file: &File) -> Result<LogState, LogError> {
+        let damaged =
+            || corruption(self.log, file.path(), HEADER_FIELDS_BYTES as u64, "the state in the header is damaged");
+        let state = file.read_at(HEADER_FIELDS_BYTES as u64, self.state_bytes as usize)?;
+        decode_state(&state, self.state_crc).filter(|state| state.next == self.next).ok_or_else(damaged)
     }
 }
 
@@ -145,8 +172,9 @@ impl Trailer {
         out.extend_from_slice(&TRAILER_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.index_offset.to_le_bytes());
-        out.extend_from_slice(&self.index_bytes.to_le_bytes());
-        out.extend_from_slice(&self.index_crc.to_le_bytes());
+        for field in [self.index_bytes, self.index_crc, self.state_bytes, self.state_crc] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
         for field in [self.frames_end, self.next.0, self.previous.0, self.last_arrival.as_millis(), self.salt] {
             out.extend_from_slice(&field.to_le_bytes());
         }
@@ -165,6 +193,8 @@ impl Trailer {
             index_offset: fields.u64()?,
             index_bytes: fields.u32()?,
             index_crc: fields.u32()?,
+            state_bytes: fields.u32()?,
+            state_crc: fields.u32()?,
             frames_end: fields.u64()?,
             next: Position(fields.u64()?),
             previous: Position(fields.u64()?),
@@ -176,84 +206,123 @@ impl Trailer {
     }
 
     /// The trailer of a segment file, if it was closed.
-    pub(super) fn read(file: &File, path: &Path, salt: u64) -> Result<Option<Self>, LogError> {
-        let file_bytes = file::len(file, path)?;
+    pub(super) fn read(file: &File, salt: u64) -> Result<Option<Self>, LogError> {
+        let file_bytes = file.len()?;
         if file_bytes < (PAGE + TRAILER_BYTES) as u64 {
             return Ok(None);
         }
-        let bytes = file::read_at(file, path, file_bytes - TRAILER_BYTES as u64, TRAILER_BYTES)?;
-        // A footer of an earlier use of the file has another salt.
-        Ok(Self::decode(&bytes).filter(|trailer| trailer.salt == salt))
+        let bytes = file.read_at(file_bytes - TRAILER_BYTES as u64, TRAILER_BYTES)?;
+        // A footer of an earlier use of the file has another salt, and one of a longer use points elsewhere.
+        let fits = |trailer: &Self| {
+            trailer.salt == salt
+                && trailer.state_offset() + u64::from(trailer.state_bytes) == file_bytes - TRAILER_BYTES as u64
+        };
+        Ok(Self::decode(&bytes).filter(fits))
     }
 
     /// The index that the trailer points to.
-    pub(super) fn index(&self, file: &File, path: &Path, log: LogId) -> Result<SegmentIndex, LogError> {
-        let damaged = || corruption(log, path, self.index_offset, "the segment's footer is damaged");
-        let bytes = file::read_at(file, path, self.index_offset, self.index_bytes as usize)?;
+    pub(super) fn index(&self, file: &File, log: LogId) -> Result<SegmentIndex, LogError> {
+        let damaged = || corruption(log, file.path(), self.index_offset, "the index in the footer is damaged");
+        let bytes = file.read_at(self.index_offset, self.index_bytes as usize)?;
         if crc32c::crc32c(&bytes) != self.index_crc {
             return Err(damaged());
         }
         SegmentIndex::decode(&bytes).ok_or_else(damaged)
     }
+
+    /// The log's state behind the segment's last frame.
+    pub(super) fn state(&self, file: &File, log: LogId) -> Result<LogState, LogError> {
+        let damaged = || corruption(log, file.path(), self.state_offset(), "the state in the footer is damaged");
+        let state = file.read_at(self.state_offset(), self.state_bytes as usize)?;
+        decode_state(&state, self.state_crc).filter(|state| state.next == self.next).ok_or_else(damaged)
+    }
+
+    fn state_offset(&self) -> u64 {
+        self.index_offset.saturating_add(u64::from(self.index_bytes))
+    }
+}
+
+fn decode_state(bytes: &[u8], crc: u32) -> Option<LogState> {
+    (crc32c::crc32c(bytes) == crc).then(|| LogState::decode(bytes)).flatten()
 }
 
 /// Closes a segment: cuts what lies behind its frames and writes the footer there.
 pub(super) fn close(
     file: &File,
-    path: &Path,
     salt: u64,
     frames_end: u64,
     state: &LogState,
     index: &SegmentIndex,
 ) -> Result<Trailer, LogError> {
-    let encoded = index.encode();
+    let (mut footer, state_encoded) = (index.encode(), state.encode());
     let trailer = Trailer {
         index_offset: frames_end,
-        index_bytes: encoded.len() as u32,
-        index_crc: crc32c::crc32c(&encoded),
+        index_bytes: footer.len() as u32,
+        index_crc: crc32c::crc32c(&footer),
+        state_bytes: state_encoded.len() as u32,
+        state_crc: crc32c::crc32c(&state_encoded),
         frames_end,
         next: state.next,
         previous: state.previous,
         last_arrival: state.last_arrival,
         salt,
     };
-    file::truncate(file, path, frames_end)?;
-    let mut footer = encoded;
+    file.truncate(frames_end)?;
+    footer.extend_from_slice(&state_encoded);
     footer.extend_from_slice(&trailer.encode());
-    file::write_at(file, path, &footer, frames_end)?;
-    file::sync_all(file, path)?;
+    file.write_at(&footer, frames_end)?;
+    file.sync_all()?;
     Ok(trailer)
 }
 
-/// Looks through the frames of a segment that was not closed. `bytes` is the whole file.
+/// Looks through the frames of a segment. `bytes` is the file up to its footer, or all of it where there is none;
+/// `state` is that in its header.
 ///
 /// A frame that is not whole ends the segment: one commit is in flight at a time, so only the last can be torn. A whole
 /// one behind it means that the bytes between were damaged.
-pub(super) fn scan(bytes: &[u8], header: &Header, header_bytes: usize, path: &Path) -> Result<Scan, LogError> {
+pub(super) fn scan(bytes: &[u8], header: &Header, state: LogState, path: &Path) -> Result<Scan, LogError> {
     let mut scan = Scan {
-        state: header.state.clone(),
+        state,
         index: SegmentIndex::default(),
-        frames_end: header_bytes as u64,
+        frames: 0,
+        frames_end: u64::from(header.bytes),
         last_frame: None,
     };
-    let frame_at = |offset: usize| bytes.get(offset..).and_then(|rest| frame::decode(rest, header.salt));
-    while let Some(head) = frame_at(scan.frames_end as usize).filter(|head| fits(head, header, &scan.state)) {
-        scan.state.apply(&head);
-        scan.index.add(scan.frames_end as u32, &head);
-        scan.last_frame = Some(scan.frames_end);
-        scan.frames_end += u64::from(head.frame_bytes);
+    let damaged = |offset: u64, what: &str| corruption(header.log, path, offset, what);
+    let frame_at = |offset: usize| frame::decode(bytes.get(offset..).unwrap_or_default(), header.salt);
+    loop {
+        match frame_at(scan.frames_end as usize) {
+            Found::Frame(head) if fits(&head, header, &scan.state) => scan.add(&head),
+            Found::Frame(_) => return Err(damaged(scan.frames_end, "a frame that does not follow the one before it")),
+            Found::Nothing => break,
+            Found::Unreadable { flags } => {
+                let what =
+                    format!("the frame has flags {flags:#06x}, which this version cannot read: use a newer tidemill");
+                return Err(damaged(scan.frames_end, &what));
+            }
+        }
     }
     let torn = scan.frames_end as usize;
-    let later = (torn + frame::ALIGN..bytes.len()).step_by(frame::ALIGN).find(|offset| {
-        let place = frame_at(*offset).map(|head| head.place);
-        place.is_some_and(|place| place.segment == header.number && place.first >= scan.state.next)
+    let later = (torn + frame::ALIGN..bytes.len()).step_by(frame::ALIGN).find(|offset| match frame_at(*offset) {
+        Found::Frame(head) => head.place.segment == header.number && head.place.first >= scan.state.next,
+        Found::Nothing | Found::Unreadable { .. } => false,
     });
     match later {
         None => Ok(scan),
         Some(later) => {
             let what = format!("a damaged frame, though there is a whole one at byte {later}");
-            Err(corruption(header.log, path, torn as u64, &what))
+            Err(damaged(torn as u64, &what))
         }
+    }
+}
+
+impl Scan {
+    fn add(&mut self, head: &frame::Head) {
+        self.state.apply(head);
+        self.index.add(self.frames_end as u32, head);
+        self.last_frame = Some(self.frames_end);
+        self.frames_end += u64::from(head.frame_bytes);
+        self.frames += 1;
     }
 }
 
@@ -279,19 +348,18 @@ mod tests {
 
     use super::*;
 
-    fn header() -> Header {
-        let log = LogId { stream: StreamId(5), part: 0 };
-        Header { log, number: 3, salt: 77, state: LogState::new(Duration::from_hours(24)) }
-    }
-
     #[test]
     fn a_header_is_read_as_it_was_written_and_damage_is_seen() {
-        let mut bytes = header().encode();
-        let (read, len) = Header::decode(&bytes).unwrap();
-        assert_eq!((read.log, read.number, read.salt, len), (header().log, 3, 77, PAGE));
-        assert_eq!(read.state, header().state);
+        let log = LogId { stream: StreamId(5), part: 0 };
+        let state = LogState::new(Duration::from_hours(24));
+        let (header, mut bytes) = Header::encode(log, 3, 77, &state);
+        assert_eq!((bytes.len(), header.bytes), (PAGE, PAGE as u32));
+        assert_eq!(Header::decode(&bytes), Some(header.clone()));
+        let stored = &bytes[HEADER_FIELDS_BYTES..][..header.state_bytes as usize];
+        assert_eq!(decode_state(stored, header.state_crc), Some(state));
+        assert_eq!(decode_state(&stored[1..], header.state_crc), None);
         bytes[40] ^= 1;
-        assert!(Header::decode(&bytes).is_none());
+        assert_eq!(Header::decode(&bytes), None);
     }
 
     #[test]
@@ -302,6 +370,8 @@ mod tests {
             index_offset: 1,
             index_bytes: 2,
             index_crc: 3,
+            state_bytes: 5,
+            state_crc: 8,
             frames_end: 4,
             next,
             previous,

@@ -35,9 +35,14 @@ async fn texts(engine: &Embedded) -> Vec<String> {
     batch.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect()
 }
 
+fn files() -> Files {
+    Files::new(Arc::new(System), 8)
+}
+
 fn segments(folder: &Path) -> Vec<PathBuf> {
     let log = folder.join("logs").join(LOG.to_string());
-    file::names(&log)
+    files()
+        .names(&log)
         .unwrap()
         .into_iter()
         .filter(|name| segment::number_of(name).is_some())
@@ -47,14 +52,14 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 
 /// The end of the last frame in a segment that was not closed.
 fn frames_end(path: &Path) -> (u64, u64) {
-    let file = file::open(path).unwrap();
-    let (header, header_bytes) = segment::Header::read(&file, path, LOG).unwrap();
-    let scan = segment::scan(&fs::read(path).unwrap(), &header, header_bytes, path).unwrap();
+    let file = files().open(path).unwrap();
+    let header = segment::Header::read(&file, LOG).unwrap();
+    let scan = segment::scan(&fs::read(path).unwrap(), &header, header.state(&file).unwrap(), path).unwrap();
     (scan.last_frame.unwrap(), scan.frames_end)
 }
 
 fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
-    file::write_at(&file::open(path).unwrap(), path, bytes, offset).unwrap();
+    files().open(path).unwrap().write_at(bytes, offset).unwrap();
 }
 
 #[tokio::test]
@@ -232,7 +237,7 @@ async fn an_idle_run_does_not_empty_the_meta_log() {
     let (sled, old_sled) = (folder.path().join("sled"), kept.path().join("sled"));
     let copied = |from: &Path, to: &Path| {
         fs::create_dir_all(to).unwrap();
-        for name in file::names(from).unwrap().into_iter().filter(|name| from.join(name).is_file()) {
+        for name in files().names(from).unwrap().into_iter().filter(|name| from.join(name).is_file()) {
             fs::copy(from.join(&name), to.join(&name)).unwrap();
         }
     };
@@ -263,15 +268,135 @@ async fn a_meta_log_that_ends_before_what_sled_has_seen_is_an_error() {
 #[tokio::test]
 async fn a_sled_that_is_older_than_the_meta_log_reaches_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = open(folder.path());
-    for _ in 0..8 {
-        let big = vec![1; limits::DOCUMENT_BYTES_MAX];
-        engine.compare_and_set(document("big", big), Durability::Synced).await.unwrap();
+    let options =
+        EmbeddedOptions { checkpoint_bytes: 100_000, segment_bytes: [64 << 10; 4], ..EmbeddedOptions::default() };
+    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    for _ in 0..20 {
+        engine.compare_and_set(document("big", vec![1; 20_000]), Durability::Synced).await.unwrap();
     }
+    assert!(engine.counts().checkpoints > 1);
     drop(engine);
     fs::remove_dir_all(folder.path().join("sled")).unwrap();
     let error = Embedded::open(folder.path(), Clock::system(), EmbeddedOptions::default()).unwrap_err();
     assert!(error.to_string().contains("older than the meta log reaches"), "{error}");
+}
+
+/// Small segments, and a checkpoint after little.
+fn small() -> EmbeddedOptions {
+    EmbeddedOptions { checkpoint_bytes: 30_000, segment_bytes: [16 << 10; 4], ..EmbeddedOptions::default() }
+}
+
+#[tokio::test]
+async fn a_trimmed_segment_is_written_again_and_its_old_frames_are_not_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Embedded::open(folder.path(), Clock::system(), small()).unwrap();
+    for number in 0..100u8 {
+        engine.compare_and_set(document("d", vec![number; 3000]), Durability::Synced).await.unwrap();
+    }
+    let counts = engine.counts();
+    assert!(counts.checkpoints > 2 && counts.segments_reused > 2, "{counts:?}");
+    let meta = folder.path().join("meta");
+    assert!(files().names(&meta).unwrap().len() < 12, "{:?}", files().names(&meta));
+    drop(engine);
+    let engine = Embedded::open(folder.path(), Clock::system(), small()).unwrap();
+    assert_eq!(engine.get(&Key::new("d")).await.unwrap().unwrap().value[..], [99; 3000]);
+    assert_eq!(engine.health(), Health::Healthy);
+}
+
+#[tokio::test]
+async fn large_documents_lie_in_files_of_their_own_and_go_when_nothing_refers_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = |byte| vec![byte; limits::BLOB_BYTES_MIN];
+    let blobs = || files().names(&folder.path().join("blobs")).unwrap();
+    let engine = open(folder.path());
+    for key in ["a", "b"] {
+        engine.compare_and_set(document(key, large(1)), Durability::Synced).await.unwrap();
+    }
+    assert_eq!(blobs().len(), 1, "the same content is kept once");
+    engine.compare_and_set(document("c", large(2)), Durability::Lazy).await.unwrap();
+    drop(engine);
+    fs::write(folder.path().join("blobs").join("half.tmp"), b"x").unwrap();
+    let engine = open(folder.path());
+    assert_eq!(engine.get(&Key::new("b")).await.unwrap().unwrap().value, large(1));
+    let page = engine.list("", None, 10).await.unwrap();
+    assert_eq!(page.iter().map(|document| document.value[0]).collect::<Vec<_>>(), [1, 1, 2]);
+    for key in ["a", "c"] {
+        engine.compare_and_set(document(key, vec![3]), Durability::Synced).await.unwrap();
+    }
+    engine.close();
+    drop(engine);
+    assert_eq!(blobs().len(), 1);
+    let blob = folder.path().join("blobs").join(&blobs()[0]);
+    overwrite(&blob, 7, b"x");
+    let engine = open(folder.path());
+    let damaged = engine.get(&Key::new("b")).await.unwrap_err();
+    assert!(damaged.to_string().contains("is not what its name says"), "{damaged}");
+    fs::remove_file(blob).unwrap();
+    let missing = engine.get(&Key::new("b")).await.unwrap_err();
+    assert!(missing.to_string().contains("is missing"), "{missing}");
+    assert_eq!(engine.get(&Key::new("a")).await.unwrap().unwrap().value[..], [3]);
+}
+
+#[tokio::test]
+async fn a_missing_newest_segment_is_an_error_and_harms_no_other_log() {
+    let folder = tempfile::tempdir().unwrap();
+    three_records(folder.path()).await;
+    let engine = open(folder.path());
+    append(&engine, b"4").await;
+    engine.compare_and_set(document("any", vec![1]), Durability::Synced).await.unwrap();
+    engine.close();
+    drop(engine);
+    let newest = segments(folder.path()).pop().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&newest, &elsewhere).unwrap();
+    let engine = open(folder.path());
+    let error = engine.read(LOG, A, Bound::START, ALL).await.unwrap_err();
+    assert!(error.to_string().contains(&newest.display().to_string()), "{error}");
+    assert!(error.to_string().contains("missing"), "{error}");
+    assert_eq!(engine.counts().corruptions, 1);
+    drop(engine);
+    fs::rename(&elsewhere, &newest).unwrap();
+    let engine = open(folder.path());
+    assert_eq!(texts(&engine).await, ["1", "2", "3", "4"]);
+    engine.log_drop(LOG).await.unwrap();
+    engine.compare_and_set(document("any", vec![2]), Durability::Synced).await.unwrap();
+    drop(engine);
+    assert_eq!(open(folder.path()).health(), Health::Healthy, "a dropped log is not missed");
+}
+
+#[tokio::test]
+async fn more_logs_than_files_that_may_be_open_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { open_files_max: 8, tail_bytes_max: 0, ..EmbeddedOptions::default() };
+    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    let logs: Vec<LogId> = (1..=40).map(|stream| LogId { stream: StreamId(stream), part: 0 }).collect();
+    for round in 1..=2 {
+        for log in &logs {
+            engine.log_put(*log, SETTINGS).await.unwrap();
+            let one = Append { records: vec![record(&log.stream.0.to_le_bytes())], marks: vec![] };
+            engine.append(*log, Generation::FIRST, one).await.unwrap();
+            assert!(engine.counts().open_files <= 8);
+        }
+        for log in &logs {
+            let batch = engine.read(*log, A, Bound::START, ALL).await.unwrap();
+            assert_eq!(batch.records.len(), round);
+            assert_eq!(batch.records[0].data[..], log.stream.0.to_le_bytes());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_someone_removes_takes_no_more_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    append(&engine, b"1").await;
+    let segment = segments(folder.path()).pop().unwrap();
+    fs::remove_file(&segment).unwrap();
+    let refused = engine.append(LOG, Generation::FIRST, Append { records: vec![record(b"2")], marks: vec![] }).await;
+    let Err(AppendError::Unavailable { reason, .. }) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("someone removed the file") && reason.contains(&segment.display().to_string()), "{reason}");
+    assert!(matches!(engine.health(), Health::Degraded(_)));
 }
 
 #[tokio::test]
@@ -291,6 +416,9 @@ async fn a_folder_has_one_node_one_format_and_nothing_else() {
         matches!(newer, OpenError::Newer { found, supported, .. } if found == FORMAT + 1 && supported == FORMAT),
         "{newer}"
     );
+    fs::write(folder.path().join("format"), "tidemill data folder, format 1\n").unwrap();
+    let older = open().unwrap_err();
+    assert!(matches!(older, OpenError::Older { found: 1, .. }), "{older}");
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "x").unwrap();
     let refused = Embedded::open(foreign.path(), Clock::system(), EmbeddedOptions::default()).unwrap_err();

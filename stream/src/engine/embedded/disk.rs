@@ -1,0 +1,102 @@
+//! The file system as the engine uses it: the narrow seam behind which tests inject faults and take power cuts.
+//!
+//! Promises nothing of its own: each call is one touch of the file system, and answers what the system said.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+/// A file system. Each method does the real thing unless an implementation says otherwise.
+pub(crate) trait Disk: fmt::Debug + Send + Sync {
+    /// Creates a file for reading and writing; one that is there is emptied.
+    fn create(&self, path: &Path) -> io::Result<fs::File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<fs::File> {
+        OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)
+    }
+
+    fn write_at(&self, file: &fs::File, _path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Fills `bytes`, or fails.
+    fn read_at(&self, file: &fs::File, _path: &Path, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(bytes, offset)
+    }
+
+    /// Content, and what of the metadata is needed to read it again, reach the disk.
+    fn sync_data(&self, file: &fs::File, _path: &Path) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_all(&self, file: &fs::File, _path: &Path) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn truncate(&self, file: &fs::File, _path: &Path, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    /// Gives a file its blocks up to `len`, so that a commit changes little metadata, and a full disk is found before a
+    /// frame is written. A file system that cannot is no error: the file then grows as it is written.
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, file: &fs::File, _path: &Path, len: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        match fallocate(file, FallocateFlags::empty(), 0, len) {
+            Err(rustix::io::Errno::OPNOTSUPP) | Ok(()) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Makes a file this long; the system gives it blocks as it is written.
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, file: &fs::File, _path: &Path, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    /// One file under another name; a file that had it is gone.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    /// Creates a folder, and those above it.
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    /// Removes a folder with all that is in it.
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    /// The entries of a folder reach the disk.
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    /// The names in a folder.
+    fn names(&self, path: &Path) -> io::Result<Vec<String>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+}
+
+/// The file system of this machine.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Disk for System {}

@@ -1,0 +1,44 @@
+//! Files of trimmed segments that wait for their next use: their blocks are written already, and overwriting them is
+//! twice as fast as filling new ones.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::file::Files;
+
+/// The spare file of one log, if it has one.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Mutex<Option<Spare>>);
+
+/// A file that waits.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) path: Arc<Path>,
+    bytes: u64,
+}
+
+/// Its name in the log's folder; like whatever is no segment there, it goes when the log is opened.
+const NAME: &str = "spare.tmp";
+
+impl Spares {
+    /// Where a trimmed segment's file may wait, unless there is a spare already or its size cannot be seen.
+    pub(super) fn place_for(&self, folder: &Path, segment: &Path, files: &Files) -> Option<Spare> {
+        let bytes = files.open_to_read(segment).and_then(|file| file.len()).ok()?;
+        self.0.lock().is_none().then(|| Spare { path: folder.join(NAME).into(), bytes })
+    }
+
+    pub(super) fn keep(&self, spare: Option<Spare>) {
+        if spare.is_some() {
+            *self.0.lock() = spare;
+        }
+    }
+
+    /// The spare file, if it serves for a segment of so many bytes: neither much smaller nor larger.
+    pub(super) fn take(&self, bytes: u64) -> Option<Arc<Path>> {
+        let mut spare = self.0.lock();
+        let serves = |spare: &mut Spare| (bytes / 2..=bytes).contains(&spare.bytes);
+        spare.take_if(serves).map(|spare| spare.path)
+    }
+}
