@@ -99,7 +99,7 @@ pub(super) fn check_format(folder: &Path, files: &Files) -> Result<bool, OpenErr
         Some(found) if found < FORMAT => Err(OpenError::Older { folder: folder.to_owned(), found }),
         Some(found) => Err(OpenError::Newer { folder: folder.to_owned(), found, supported: FORMAT }),
         // Cut short while it was first written: nothing else can be there.
-        None if text.is_empty() => Ok(false),
+        None if text.bytes().all(|byte| byte == 0) => Ok(false),
         None => Err(OpenError::Foreign { folder: folder.to_owned() }),
     }
 }

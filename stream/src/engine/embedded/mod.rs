@@ -396,4 +396,6 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
+mod power;
+#[cfg(test)]
 mod tests;

@@ -269,8 +269,10 @@ pub(super) fn close(
     };
     file.truncate(frames_end)?;
     footer.extend_from_slice(&state_encoded);
-    footer.extend_from_slice(&trailer.encode());
     file.write_at(&footer, frames_end)?;
+    // A trailer that is there vouches for what it points to, which is not read when the log is opened.
+    file.sync_all()?;
+    file.write_at(&trailer.encode(), frames_end + footer.len() as u64)?;
     file.sync_all()?;
     Ok(trailer)
 }

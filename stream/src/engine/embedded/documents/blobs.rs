@@ -38,6 +38,8 @@ impl Blobs {
         let blob = BlobId { sha256: Sha256::digest(value).into(), len: value.len() as u64 };
         let (files, path) = (&self.shared.files, self.path(&blob));
         if files.open_to_read(&path).and_then(|file| file.len()).is_ok_and(|len| len == blob.len) {
+            // Whoever wrote it may not have lived to sync its name.
+            files.sync_folder(&self.folder)?;
             return Ok(blob);
         }
         let new = path.with_extension("tmp");

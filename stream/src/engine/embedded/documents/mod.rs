@@ -125,6 +125,12 @@ impl Documents {
         self.changed.subscribe()
     }
 
+    /// Hands what sled has in memory to the system.
+    #[cfg(test)]
+    pub(super) fn flush(&self) -> Result<(), DocumentError> {
+        self.view.flush().map_err(unavailable)
+    }
+
     /// Ends the thread, after a checkpoint.
     pub(super) fn close(&self) {
         drop(self.requests.lock().take());
