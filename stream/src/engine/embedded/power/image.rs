@@ -94,12 +94,7 @@ fn sled(steps: &[Step], chance: &mut StdRng) -> Option<Copied> {
 
 /// What each file holds.
 fn contents(steps: &[Step], chance: &mut StdRng) -> HashMap<FileId, Vec<u8>> {
-    let mut synced: HashMap<FileId, usize> = HashMap::new();
-    for step in steps {
-        if let Step::SyncFile { file, began } = step {
-            synced.insert(*file, *began);
-        }
-    }
+    let syncs = syncs(steps);
     let mut left: HashMap<FileId, Left> = HashMap::new();
     let mut contents: HashMap<FileId, Vec<u8>> = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
@@ -111,11 +106,26 @@ fn contents(steps: &[Step], chance: &mut StdRng) -> HashMap<FileId, Vec<u8>> {
             continue;
         };
         let content = contents.entry(*file).or_default();
-        let is_synced = synced.get(file).is_some_and(|began| at < *began);
+        // The first sync decides: what one that failed has covered is not written again by the next.
+        let first = syncs.get(file).and_then(|syncs| syncs.iter().find(|(began, _)| at < *began));
+        let is_synced = first.is_some_and(|(_, is_done)| *is_done);
         let left = if is_synced { Left::Everything } else { *left.entry(*file).or_insert_with(|| any_left(chance)) };
         apply(content, step, left, chance);
     }
     contents
+}
+
+/// For each file: the step before which each sync began, and whether it succeeded.
+fn syncs(steps: &[Step]) -> HashMap<FileId, Vec<(usize, bool)>> {
+    let mut syncs: HashMap<FileId, Vec<(usize, bool)>> = HashMap::new();
+    for step in steps {
+        match step {
+            Step::SyncFile { file, began } => syncs.entry(*file).or_default().push((*began, true)),
+            Step::SyncFileFailed { file, began } => syncs.entry(*file).or_default().push((*began, false)),
+            _ => {}
+        }
+    }
+    syncs
 }
 
 fn any_left(chance: &mut StdRng) -> Left {

@@ -42,6 +42,11 @@ pub(super) enum Step {
         file: FileId,
         began: usize,
     },
+    /// What was written before it may look clean from then on, and not be on the disk.
+    SyncFileFailed {
+        file: FileId,
+        began: usize,
+    },
     Link {
         path: PathBuf,
         file: FileId,
@@ -80,10 +85,14 @@ pub(super) enum Honesty {
     NoFileSync,
 }
 
+const FAILING: u32 = 41;
+
 #[derive(Debug)]
 pub(super) struct Recorder {
     root: PathBuf,
     honesty: Honesty,
+    /// One in so many syncs fails.
+    failing: u32,
     state: Mutex<State>,
 }
 
@@ -93,11 +102,12 @@ struct State {
     files: HashMap<u64, FileId>,
     /// From this step on nothing is done any more.
     killed_at: Option<usize>,
+    syncs: u32,
 }
 
 impl Recorder {
     pub(super) fn new(root: &Path, honesty: Honesty) -> Self {
-        Self { root: root.to_owned(), honesty, state: Mutex::default() }
+        Self { root: root.to_owned(), honesty, failing: FAILING, state: Mutex::default() }
     }
 
     pub(super) fn note(&self, fact: Fact) {
@@ -143,12 +153,21 @@ impl Recorder {
         work(&mut state)
     }
 
+    fn fails(&self, state: &mut State) -> bool {
+        state.syncs += 1;
+        state.syncs.is_multiple_of(self.failing)
+    }
+
     fn sync(&self, file: &fs::File, is_kept: bool) -> io::Result<()> {
         let began = self.perform(|state| Ok(state.steps.len()))?;
         // Others may write meanwhile: that is not covered.
         std::thread::yield_now();
         self.perform(|state| {
             let file = state.id(file)?;
+            if self.fails(state) {
+                state.steps.push(Step::SyncFileFailed { file, began });
+                return Err(io::Error::from_raw_os_error(5));
+            }
             if is_kept {
                 state.steps.push(Step::SyncFile { file, began });
             }
@@ -273,6 +292,9 @@ impl Disk for Recorder {
         let began = self.perform(|state| Ok(state.steps.len()))?;
         std::thread::yield_now();
         self.perform(|state| {
+            if self.fails(state) {
+                return Err(io::Error::from_raw_os_error(5));
+            }
             if self.honesty != Honesty::NoFolderSync {
                 state.steps.push(Step::SyncFolder { path: inside, began });
             }

@@ -20,6 +20,7 @@ use crate::record::{PartitionKey, Record};
 use crate::shard::ShardIndex;
 
 const KEYS: u32 = 5;
+const OPENINGS_MAX: usize = 20;
 
 pub(super) fn options() -> EmbeddedOptions {
     EmbeddedOptions {
@@ -59,7 +60,9 @@ impl<'a> Workload<'a> {
     pub(super) async fn live(&mut self, steps: usize) {
         self.recorder.revive();
         let clock = Clock::manual(Timestamp::from_millis(1_000_000 + u64::from(self.next_append)));
-        let engine = Embedded::open_on(self.recorder.clone(), self.root, clock, options()).unwrap();
+        // Now and then a sync fails, here as anywhere: whoever starts the node tries again.
+        let open = || Embedded::open_on(self.recorder.clone(), self.root, clock.clone(), options());
+        let engine = (0..OPENINGS_MAX).find_map(|_| open().ok()).unwrap();
         self.look(&engine).await;
         if self.chance.random_bool(0.6) {
             self.recorder.kill_after(self.chance.random_range(0..400));
