@@ -422,4 +422,6 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
+mod law_tests;
+#[cfg(test)]
 mod tests;
