@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
-use crate::engine::laws::{self, Caller};
+use crate::engine::laws;
 use crate::engine::memory::Memory;
 use crate::engine::{Expect, StreamId};
 use crate::record::{PartitionKey, Record};
@@ -62,11 +62,8 @@ async fn an_unknown_append_that_did_not_happen_is_not_there() {
 #[tokio::test]
 async fn of_too_many_tickets_the_oldest_is_forgotten() {
     let engine = always(Fault::AppendUnknownDone, u32::MAX).await;
-    let tickets = [
-        ticket(append(&engine, "1").await),
-        ticket(append(&engine, "2").await),
-        ticket(append(&engine, "3").await),
-    ];
+    let tickets =
+        [ticket(append(&engine, "1").await), ticket(append(&engine, "2").await), ticket(append(&engine, "3").await)];
     assert_eq!(engine.resolve(&tickets[0]).await, Err(UnknownTicket));
     assert!(engine.resolve(&tickets[1]).await.is_ok() && engine.resolve(&tickets[2]).await.is_ok());
 }
@@ -149,10 +146,10 @@ async fn troubles_in_a_row_are_bounded() {
 
 /// What happens to a hundred appends.
 async fn course(seed: u64) -> Vec<String> {
-    let engine = Faulty::new(Memory::new(Clock::manual(Timestamp::default())), FaultyOptions {
-        seed,
-        ..FaultyOptions::default()
-    });
+    let engine = Faulty::new(
+        Memory::new(Clock::manual(Timestamp::default())),
+        FaultyOptions { seed, ..FaultyOptions::default() },
+    );
     engine.log_put(LOG, LogSettings { retention: Duration::from_hours(24) }).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..100 {
