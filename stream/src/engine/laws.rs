@@ -313,6 +313,7 @@ async fn concurrent_appends_are_all_there_once(make: Make<'_>) {
 
 async fn a_waiting_reader_is_woken(make: Make<'_>) {
     let engine = with_log(make, clock()).await;
+    let started = tokio::time::Instant::now();
     let waits = engine.changed(LOG, A, Bound::START, FOR_EVER);
     let appends = async {
         engine.append(LOG, Generation::FIRST, append(&[(A, "1")])).await.unwrap();
@@ -327,6 +328,7 @@ async fn a_waiting_reader_is_woken(make: Make<'_>) {
     let waits = engine.changed(LOG, B, Bound::START, FOR_EVER);
     let drops = async { engine.log_drop(LOG).await.unwrap() };
     futures_util::future::join(waits, drops).await;
+    assert!(engine.is_patient() || started.elapsed() < FOR_EVER, "a hint was lost");
 }
 
 fn set(key: &str, expect: Expect, value: Option<&str>) -> Change {

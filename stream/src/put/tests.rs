@@ -1,6 +1,5 @@
 //! Records whose append was fenced, or is in doubt.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ const ALL: ReadLimits = ReadLimits { records_max: 1000, bytes_max: 1 << 20 };
 /// A stream of four shards, a log each.
 async fn four_logs(faults: &[(Fault, u64)], in_a_row_max: u32, tickets_max: usize) -> (Store, Arc<Stream>) {
     let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
-    let per_mille = BTreeMap::from_iter(faults.iter().copied());
+    let per_mille = faults.iter().copied().collect();
     let options = FaultyOptions { seed: 1, per_mille, in_a_row_max, tickets_max };
     let engine = Arc::new(Faulty::new(Memory::with_shards_per_log(clock.clone(), 1), options));
     let store = Store::open(engine, clock).await.unwrap();

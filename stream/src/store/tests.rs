@@ -25,20 +25,20 @@ fn key() -> Key {
     Key::new("d")
 }
 
-fn value(text: &'static str) -> Option<Bytes> {
-    Some(Bytes::from_static(text.as_bytes()))
+fn value(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
 }
 
 #[tokio::test]
 async fn a_change_in_doubt_is_made_once() {
     for fault in [Fault::ChangeUnknownDone, Fault::ChangeUnknownNotDone] {
         let store = store_with(fault, 3).await;
-        let first = store.change(key(), Expect::Absent, value("1")).await.unwrap();
+        let first = store.change(key(), Expect::Absent, Some(value("1"))).await.unwrap();
         assert_eq!(store.engine().get(&key()).await.unwrap().unwrap().revision, first);
-        let second = store.change(key(), Expect::At(first), value("2")).await.unwrap();
+        let second = store.change(key(), Expect::At(first), Some(value("2"))).await.unwrap();
         assert!(second > first);
         // A revision that is past is refused, also where the content is the one that was wanted.
-        let stale = store.change(key(), Expect::At(first), value("3")).await;
+        let stale = store.change(key(), Expect::At(first), Some(value("3"))).await;
         assert!(matches!(stale, Err(DocumentError::Conflict { found: Some(found), .. }) if found == second));
         store.change(key(), Expect::At(second), None).await.unwrap();
         assert_eq!(store.engine().get(&key()).await.unwrap(), None);
@@ -48,14 +48,14 @@ async fn a_change_in_doubt_is_made_once() {
 #[tokio::test]
 async fn a_change_to_the_same_content_that_was_not_made_is_tried_again() {
     let store = store_with(Fault::ChangeUnknownNotDone, 1).await;
-    let first = store.change(key(), Expect::Absent, value("1")).await.unwrap();
-    assert!(store.change(key(), Expect::At(first), value("1")).await.unwrap() > first);
+    let first = store.change(key(), Expect::Absent, Some(value("1"))).await.unwrap();
+    assert!(store.change(key(), Expect::At(first), Some(value("1"))).await.unwrap() > first);
 }
 
 #[tokio::test]
 async fn a_change_that_stays_in_doubt_says_so() {
     let store = store_with(Fault::ChangeUnknownNotDone, u32::MAX).await;
-    let unknown = store.change(key(), Expect::Absent, value("1")).await;
+    let unknown = store.change(key(), Expect::Absent, Some(value("1"))).await;
     assert!(matches!(unknown, Err(DocumentError::Unknown)), "{unknown:?}");
 }
 

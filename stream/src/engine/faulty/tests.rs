@@ -1,6 +1,9 @@
 //! Each trouble alone, and the laws under all of them.
 
+use std::panic::AssertUnwindSafe;
+
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -167,4 +170,16 @@ async fn a_seed_makes_the_same_troubles_each_time() {
 #[tokio::test(start_paused = true)]
 async fn memory_with_troubles_keeps_the_laws() {
     laws::check_under_faults("memory", &|clock| Memory::new(clock)).await;
+}
+
+/// The laws are not bent for those who break them: each trouble alone is found.
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_copes_with_nothing_meets_every_trouble() {
+    for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::Pause) {
+        let options = FaultyOptions { per_mille: BTreeMap::from([(fault, 400)]), ..FaultyOptions::default() };
+        let check = async {
+            laws::check(&|clock| Arc::new(Faulty::new(Memory::new(clock), options.clone()))).await;
+        };
+        assert!(AssertUnwindSafe(check).catch_unwind().await.is_err(), "{fault:?} goes unseen");
+    }
 }
