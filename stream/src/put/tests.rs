@@ -8,8 +8,9 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::faulty::{Fault, Faulty, FaultyOptions};
 use crate::engine::memory::Memory;
-use crate::engine::{Bound, Expect, Generation, ReadLimits};
+use crate::engine::{Bound, Expect, Generation, LogSettings, ReadLimits};
 use crate::record::PartitionKey;
+use crate::shard::{Closed, HashRange, Shard};
 use crate::stream::StreamMode;
 
 const ALL: ReadLimits = ReadLimits { records_max: 1000, bytes_max: 1 << 20 };
@@ -78,6 +79,32 @@ async fn what_is_fenced_is_routed_anew_and_keeps_its_order() {
     assert_eq!(kept, wanted(&stream, &records));
     let known = store.stream(&stream.name).unwrap();
     assert_eq!(known.generations, [1, 2, 2, 1].map(Generation), "the next put is routed well at once");
+}
+
+/// Shards of two logs become one of a third: what was fenced apart arrives together.
+#[tokio::test]
+async fn records_of_shards_that_were_merged_keep_the_order_of_the_put() {
+    let (store, stream) = four_logs(&[], 0, 1).await;
+    let mut merged = Stream::clone(&stream);
+    let child = LogId { stream: stream.id, part: 4 };
+    store.engine().log_put(child, LogSettings { retention: stream.retention }).await.unwrap();
+    for part in [0, 1] {
+        let (log, shard) = (LogId { stream: stream.id, part }, ShardIndex(part));
+        let sealed = store.engine().seal(log, Generation::FIRST, &[shard], &[]).await.unwrap();
+        merged.generations[part as usize] = sealed.generation;
+        merged.shards[part as usize].closed = Some(Closed { at: stream.created, position: sealed.position });
+    }
+    let range = HashRange { start: stream.shards[0].range.start, end: stream.shards[1].range.end };
+    let parents = vec![ShardIndex(0), ShardIndex(1)];
+    merged.shards.push(Shard { index: ShardIndex(4), range, created: stream.created, parents, closed: None });
+    merged.generations.push(Generation::FIRST);
+    store.change(stream.key(), Expect::At(stream.revision), Some(merged.encode())).await.unwrap();
+    let records = records(100);
+    let outcomes = store.put(&stream.name, records.clone()).await.unwrap();
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let merged = store.stream(&stream.name).unwrap();
+    assert_eq!(kept(&store, &merged).await, wanted(&merged, &records));
+    assert!(kept(&store, &stream).await[..2].concat().is_empty(), "closed shards take nothing");
 }
 
 #[tokio::test]
