@@ -110,7 +110,7 @@ async fn records_of_shards_that_were_merged_keep_the_order_of_the_put() {
 #[tokio::test]
 async fn a_put_in_doubt_is_made_once_whether_it_had_happened_or_not() {
     for fault in [Fault::AppendUnknownDone, Fault::AppendUnknownNotDone, Fault::AppendFenced] {
-        let (store, stream) = four_logs(&[(fault, 500)], 3, 100).await;
+        let (store, stream) = four_logs(&[(fault, 1000)], 1, 100).await;
         let records = records(100);
         let outcomes = store.put(&stream.name, records.clone()).await.unwrap();
         assert!(outcomes.iter().all(Result::is_ok), "{fault:?}: {outcomes:?}");
