@@ -59,12 +59,27 @@ impl Store {
             Err(DocumentError::Conflict { .. }) => return Err(CreateStreamError::Exists(name.clone())),
             Err(error) => return Err(StoreError::from(error).into()),
         }
-        let made = self.finish_creation(stream.clone()).await;
-        if made.is_err() {
-            // The name is free again; what cannot be taken back now is finished at the next start.
-            let _ = self.finish_deletion(&stream).await;
+        match self.finish_creation(stream.clone()).await {
+            Ok(stream) => Ok(stream),
+            Err(error) => self.take_back(&stream).await.ok_or_else(|| error.into()),
         }
-        Ok(made?)
+    }
+
+    /// Frees the name of a stream that was not made to its end; what cannot be taken back now, the next start finishes.
+    /// Returns the stream if it was made after all: its logs go only once it is marked, else it would be left without.
+    pub(crate) async fn take_back(&self, stream: &Stream) -> Option<Arc<Stream>> {
+        match self.mark_deleting(stream).await {
+            Ok(marked) => {
+                let _ = self.finish_deletion(&marked).await;
+                None
+            }
+            Err(DocumentError::Conflict { .. }) => {
+                let made = self.reload(stream).await.ok()??;
+                self.remember(Arc::clone(&made));
+                Some(made)
+            }
+            Err(DocumentError::Unknown | DocumentError::TooLarge { .. } | DocumentError::Unavailable(_)) => None,
+        }
     }
 
     fn new_stream(

@@ -69,8 +69,8 @@ impl Store {
             expect: Expect::Absent,
             value: Some(encode(*bound)),
         };
-        let changes = cursors.iter().map(fix).chain(with).collect();
-        self.engine().compare_and_set(changes, Durability::Synced).await.map(drop)
+        let changes: Vec<Change> = cursors.iter().map(fix).chain(with).collect();
+        self.change_all(&changes, Durability::Synced).await.map(drop)
     }
 
     /// Moves a cursor, unless someone else did meanwhile.
@@ -82,14 +82,13 @@ impl Store {
         to: Bound,
     ) -> Result<Cursor, MoveCursorError> {
         let change = Change { key: key_of(trigger, shard), expect: Expect::At(from.revision), value: Some(encode(to)) };
-        match self.engine().compare_and_set(vec![change], Durability::Lazy).await {
+        match self.change_all(&[change], Durability::Lazy).await {
             Ok(revisions) => {
                 let revision = revisions.first().copied().unwrap_or(from.revision);
                 Ok(Cursor { revision, bound: to })
             }
             Err(DocumentError::Conflict { found, .. }) => Err(MoveCursorError::Stale { shard, found }),
-            Err(DocumentError::Unknown) => self.settle_move(trigger, shard, from, to).await,
-            Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
+            Err(error @ (DocumentError::Unknown | DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
                 Err(StoreError::from(error).into())
             }
         }
@@ -98,23 +97,8 @@ impl Store {
     /// Forgets the cursors of a trigger in these shards.
     pub async fn drop_cursors(&self, trigger: TriggerId, shards: &[ShardIndex]) -> Result<(), DocumentError> {
         let change = |shard: &ShardIndex| Change { key: key_of(trigger, *shard), expect: Expect::Any, value: None };
-        let changes = shards.iter().map(change).collect();
-        self.engine().compare_and_set(changes, Durability::Synced).await.map(drop)
-    }
-
-    /// After an unknown outcome: either the cursor stands where it should, or the move is made once more.
-    async fn settle_move(
-        &self,
-        trigger: TriggerId,
-        shard: ShardIndex,
-        from: &Cursor,
-        to: Bound,
-    ) -> Result<Cursor, MoveCursorError> {
-        match self.cursor(trigger, shard).await? {
-            Some(found) if found.bound == to => Ok(found),
-            Some(found) if found == *from => Err(StoreError::from(DocumentError::Unknown).into()),
-            found => Err(MoveCursorError::Stale { shard, found: found.map(|cursor| cursor.revision) }),
-        }
+        let changes: Vec<Change> = shards.iter().map(change).collect();
+        self.change_all(&changes, Durability::Synced).await.map(drop)
     }
 }
 

@@ -26,24 +26,30 @@ impl Store {
 
     async fn delete(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
         let known = self.stream(name)?;
-        let mut stream = Stream::clone(&known);
-        stream.status = StreamStatus::Deleting;
         // Forgotten first: nothing is put into a stream that may be marked already.
         self.forget(&known);
-        match self.change(stream.key(), Expect::At(known.revision), Some(stream.encode())).await {
-            Ok(revision) => stream.revision = revision,
+        match self.mark_deleting(&known).await {
+            Ok(stream) => Ok(self.finish_deletion(&stream).await?),
             // Someone else was faster: with the same, or with a change after which this one means another stream.
             Err(DocumentError::Conflict { .. }) => {
-                self.reload(name).await?;
-                return Err(NoStream { name: name.clone() }.into());
+                if let Some(changed) = self.reload(&known).await? {
+                    self.remember(changed);
+                }
+                Err(NoStream { name: name.clone() }.into())
             }
             Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
                 self.remember(known);
-                return Err(StoreError::from(error).into());
+                Err(StoreError::from(error).into())
             }
-            Err(error @ DocumentError::Unknown) => return Err(StoreError::from(error).into()),
+            Err(error @ DocumentError::Unknown) => Err(StoreError::from(error).into()),
         }
-        Ok(self.finish_deletion(&stream).await?)
+    }
+
+    /// From here on the stream is gone at the next start at the latest. No log goes before this is sure.
+    pub(crate) async fn mark_deleting(&self, stream: &Stream) -> Result<Stream, DocumentError> {
+        let mut stream = Stream { status: StreamStatus::Deleting, ..stream.clone() };
+        stream.revision = self.change(stream.key(), Expect::At(stream.revision), Some(stream.encode())).await?;
+        Ok(stream)
     }
 
     /// From DELETING to gone; also after a crash between the two.
@@ -51,7 +57,10 @@ impl Store {
         for log in stream.logs() {
             self.engine().log_drop(log).await?;
         }
-        self.change(stream.key(), Expect::At(stream.revision), None).await?;
-        Ok(())
+        match self.change(stream.key(), Expect::At(stream.revision), None).await {
+            // A document that is being deleted only ever goes: someone else has finished.
+            Ok(_) | Err(DocumentError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -29,6 +29,8 @@ pub const LIST_BYTES_MAX: usize = 16 << 20;
 pub const KEY_BYTES_MAX: usize = 512;
 /// How often a put is routed anew when the shard map keeps changing under it.
 pub const PUT_ROUTINGS_MAX: usize = 8;
+/// How often a change of documents is tried while its outcome is unknown.
+pub const CHANGE_TRIES_MAX: usize = 8;
 /// Records of one append.
 pub const APPEND_RECORDS_MAX: usize = 10_000;
 /// Data and partition keys of one append.

@@ -87,18 +87,29 @@ impl Store {
         let mut stream = self.writable(name)?;
         let mut outcomes: Vec<Option<PutOutcome>> = vec![None; records.len()];
         let mut waiting: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
+        let mut unrouted = "the shard map keeps changing: put the record again".to_owned();
         for _ in 0..PUT_ROUTINGS_MAX {
             waiting = self.put_once(&stream, waiting, &hashes, &mut outcomes).await;
             if waiting.is_empty() {
                 break;
             }
-            stream = match self.reload(name).await {
+            stream = match self.reload(&stream).await {
                 Ok(Some(stream)) => stream,
-                Ok(None) => return Err(NoStream { name: name.clone() }.into()),
-                Err(_) => break,
+                // Some records may be placed already: only a put of which nothing is can be refused as a whole.
+                Ok(None) if outcomes.iter().all(Option::is_none) => {
+                    return Err(NoStream { name: name.clone() }.into());
+                }
+                Ok(None) => {
+                    unrouted = NoStream { name: name.clone() }.to_string();
+                    break;
+                }
+                Err(error) => {
+                    unrouted = error.to_string();
+                    break;
+                }
             };
         }
-        let unrouted = || Err(PutFailure::Internal("the shard map keeps changing: put the record again".to_owned()));
+        let unrouted = || Err(PutFailure::Internal(unrouted.clone()));
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unrouted)).collect())
     }
 
@@ -227,3 +238,6 @@ fn check_sizes(records: &[Record]) -> Result<(), PutError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,9 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::engine::{Bound, Change, DocumentError, Durability, Engine, Expect, Health, Key, Revision};
+use crate::engine::{Bound, Change, Document, DocumentError, Durability, Engine, Expect, Health, Key, Revision};
 use crate::error::{NoStream, StoreError};
+use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
 use crate::shard::ShardIndex;
 use crate::stream::{self, Stream, StreamStatus};
@@ -116,17 +117,34 @@ impl Store {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
-    /// Reads one stream's document again; `None` when there is none, or one that is not yet made or being deleted.
-    pub(crate) async fn reload(&self, name: &StreamName) -> Result<Option<Arc<Stream>>, StoreError> {
-        let Some(document) = self.0.engine.get(&stream::key_of(name)).await? else { return Ok(None) };
-        let stream = Arc::new(decode(&document.key, document.revision, &document.value)?);
-        match stream.status {
-            StreamStatus::Creating | StreamStatus::Deleting => Ok(None),
-            StreamStatus::Active | StreamStatus::Updating => {
-                self.remember(Arc::clone(&stream));
+    /// Reads a stream's document again; `None` when the name has none, or one that is not yet made or being deleted.
+    ///
+    /// The catalogue keeps the newer of what it has and what is found. It takes in no stream that it does not have: a
+    /// deletion forgets its stream before it marks it, and whoever read in between must not bring it back.
+    pub(crate) async fn reload(&self, known: &Stream) -> Result<Option<Arc<Stream>>, StoreError> {
+        let found = self.0.engine.get(&known.key()).await?;
+        let found = found.map(|document| decode(&document.key, document.revision, &document.value)).transpose()?;
+        match found {
+            Some(stream) if matches!(stream.status, StreamStatus::Active | StreamStatus::Updating) => {
+                let stream = Arc::new(stream);
+                self.renew(&stream);
                 Ok(Some(stream))
             }
+            Some(_) | None => {
+                self.forget(known);
+                Ok(None)
+            }
         }
+    }
+
+    fn renew(&self, stream: &Arc<Stream>) {
+        let mut catalog = self.0.catalog.write();
+        let Some(known) = catalog.get_mut(&stream.name).filter(|known| known.revision < stream.revision) else {
+            return;
+        };
+        *known = Arc::clone(stream);
+        drop(catalog);
+        self.0.changes.send_modify(|count| *count += 1);
     }
 
     async fn stored_streams(&self) -> Result<Vec<Stream>, StoreError> {
@@ -144,31 +162,64 @@ impl Store {
         }
     }
 
-    /// Changes one document, durably. An unknown outcome is settled by reading.
+    /// Changes one document, durably. An unknown outcome is settled.
     pub(crate) async fn change(
         &self,
         key: Key,
         expect: Expect,
         value: Option<Bytes>,
     ) -> Result<Revision, DocumentError> {
-        let change = Change { key: key.clone(), expect, value: value.clone() };
-        match self.0.engine.compare_and_set(vec![change], Durability::Synced).await {
-            Ok(revisions) => Ok(revisions.first().copied().unwrap_or(Revision(0))),
-            Err(DocumentError::Unknown) => self.settle(key, value).await,
-            Err(error) => Err(error),
-        }
+        let revisions = self.change_all(&[Change { key, expect, value }], Durability::Synced).await?;
+        Ok(revisions.first().copied().unwrap_or(Revision(0)))
     }
 
-    async fn settle(&self, key: Key, value: Option<Bytes>) -> Result<Revision, DocumentError> {
-        let found = self.0.engine.get(&key).await?;
-        match (found, value) {
-            (Some(document), Some(value)) if document.value == value => Ok(document.revision),
-            (None, None) => Ok(Revision(0)),
-            // It may yet be made: the next start of the engine brings it.
-            (None, Some(_)) => Err(DocumentError::Unknown),
-            (found, _) => Err(DocumentError::Conflict { key, found: found.map(|document| document.revision) }),
+    /// Changes documents, all or none. After an unknown outcome the documents are read: a change that was not made is
+    /// tried again. Once an outcome was unknown, only an answer settles it: until then, no trouble means "not made".
+    pub(crate) async fn change_all(
+        &self,
+        changes: &[Change],
+        durability: Durability,
+    ) -> Result<Vec<Revision>, DocumentError> {
+        let mut is_in_doubt = false;
+        for _ in 0..CHANGE_TRIES_MAX {
+            match self.0.engine.compare_and_set(changes.to_vec(), durability).await {
+                Err(DocumentError::Unknown) => is_in_doubt = true,
+                Err(DocumentError::Unavailable(_)) if is_in_doubt => break,
+                done => return done,
+            }
+            let Ok(settled) = self.settle(changes).await else { break };
+            if let Settled::Made(revisions) = settled {
+                return Ok(revisions);
+            }
         }
+        Err(DocumentError::Unknown)
     }
+
+    async fn settle(&self, changes: &[Change]) -> Result<Settled, DocumentError> {
+        let mut revisions = Vec::with_capacity(changes.len());
+        for change in changes {
+            let found = self.0.engine.get(&change.key).await?;
+            if !is_made(change, found.as_ref()) {
+                return Ok(Settled::NotMade);
+            }
+            revisions.push(found.map_or(Revision(0), |document| document.revision));
+        }
+        Ok(Settled::Made(revisions))
+    }
+}
+
+/// What became of a change whose outcome was unknown.
+enum Settled {
+    /// It was made.
+    Made(Vec<Revision>),
+    /// It was not, or was overtaken: trying it again says which.
+    NotMade,
+}
+
+/// Whether a document is as this change would have left it.
+fn is_made(change: &Change, found: Option<&Document>) -> bool {
+    let is_as_before = matches!((change.expect, found), (Expect::At(before), Some(found)) if found.revision == before);
+    !is_as_before && found.map(|document| &document.value) == change.value.as_ref()
 }
 
 fn decode(key: &Key, revision: Revision, value: &[u8]) -> Result<Stream, StoreError> {
@@ -177,3 +228,6 @@ fn decode(key: &Key, revision: Revision, value: &[u8]) -> Result<Stream, StoreEr
     let name = StreamName::parse(text).map_err(|error| unreadable(error.to_string()))?;
     Stream::decode(name, revision, value).map_err(|error| unreadable(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

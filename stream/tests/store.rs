@@ -1,17 +1,23 @@
-//! The store over each engine: with one log a stream, and with one for every four shards.
+//! The store over each engine: with one log a stream, and with one for every four shards; and with troubles.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+#[path = "store/faults.rs"]
+mod faults;
+
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tempfile::TempDir;
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::cursor::{MoveCursorError, TriggerId};
 use tidemill_stream::delete::DeleteStreamError;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
+use tidemill_stream::engine::faulty::{Faulty, FaultyOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{
     Bound, Change, Durability, Engine, Expect, Generation, Key, LogId, ReadLimits, StreamId,
@@ -19,12 +25,14 @@ use tidemill_stream::engine::{
 use tidemill_stream::limits;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::put::PutError;
-use tidemill_stream::read::{PositionError, StartAt};
+use tidemill_stream::read::{PositionError, Read, StartAt};
 use tidemill_stream::record::{PartitionKey, Record};
 use tidemill_stream::shard::{HashKey, ShardIndex};
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::{Stream, StreamMode};
 
+/// Courses of troubles that each check goes through.
+const SEEDS: u64 = 8;
 const DAY: Duration = Duration::from_hours(24);
 const ALL: ReadLimits = ReadLimits { records_max: 10_000, bytes_max: 10 << 20 };
 
@@ -36,18 +44,74 @@ fn record(key: &str, data: impl Into<Bytes>) -> Record {
     Record { partition_key: PartitionKey::parse(key.to_owned()).unwrap(), explicit_hash: None, data: data.into() }
 }
 
-/// Runs a check on a store over each kind of engine. The folder lives as long as the check.
-async fn on_each_engine<F: Future<Output = ()>>(check: impl Fn(Store, Clock) -> F) {
+/// A store, and how often one may have to look before what is there is seen: once, but under troubles.
+struct Place {
+    store: Store,
+    looks_max: usize,
+}
+
+impl Deref for Place {
+    type Target = Store;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
+    }
+}
+
+impl Place {
+    async fn open(engine: Arc<dyn Engine>, clock: Clock, looks_max: usize) -> Self {
+        Self { store: Store::open(engine, clock).await.unwrap(), looks_max }
+    }
+
+    /// Reads, again if need be until this is seen. Never less strict than one read on an engine without troubles.
+    async fn look(
+        &self,
+        stream: &Stream,
+        shard: ShardIndex,
+        from: Bound,
+        limits: ReadLimits,
+        is_seen: impl Fn(&Read) -> bool,
+    ) -> Read {
+        for _ in 1..self.looks_max {
+            let read = self.read(stream, shard, from, limits).await.unwrap();
+            if is_seen(&read) {
+                return read;
+            }
+        }
+        self.read(stream, shard, from, limits).await.unwrap()
+    }
+
+    /// All data of a shard; `expected` says how much of it there should be.
+    async fn all(&self, stream: &Stream, shard: ShardIndex, expected: usize) -> Vec<Bytes> {
+        let read = self.look(stream, shard, Bound::START, ALL, |read| read.records.len() >= expected).await;
+        read.records.into_iter().map(|record| record.data).collect()
+    }
+}
+
+/// Troubles from this seed.
+fn with_troubles<E: Engine>(engine: E, seed: u64) -> Arc<dyn Engine> {
+    Arc::new(Faulty::new(engine, FaultyOptions { seed, ..FaultyOptions::default() }))
+}
+
+/// Runs a check on a store over each kind of engine. The folders live as long as the check.
+#[expect(clippy::print_stderr, reason = "a random test prints its seed")]
+async fn on_each_engine<F: Future<Output = ()>>(check: impl Fn(Place) -> F) {
     for shards_per_log in [4, u32::MAX] {
-        let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
+        let memory = || Memory::with_shards_per_log(clock.clone(), shards_per_log);
         let options = EmbeddedOptions { shards_per_log, ..EmbeddedOptions::default() };
-        let engines: [Arc<dyn Engine>; 2] = [
-            Arc::new(Memory::with_shards_per_log(clock.clone(), shards_per_log)),
-            Arc::new(Embedded::open(folder.path(), clock.clone(), options).unwrap()),
-        ];
-        for engine in engines {
-            check(Store::open(engine, clock.clone()).await.unwrap(), clock.clone()).await;
+        let files = |folder: &TempDir| Embedded::open(folder.path(), clock.clone(), options.clone()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let plain: [Arc<dyn Engine>; 2] = [Arc::new(memory()), Arc::new(files(&folder))];
+        for engine in plain {
+            check(Place::open(engine, clock.clone(), 1).await).await;
+        }
+        for seed in 0..SEEDS {
+            eprintln!("shards per log: {shards_per_log}, seed: {seed}");
+            let folder = tempfile::tempdir().unwrap();
+            for engine in [with_troubles(memory(), seed), with_troubles(files(&folder), seed)] {
+                check(Place::open(engine, clock.clone(), 64).await).await;
+            }
         }
     }
 }
@@ -58,7 +122,7 @@ async fn ten_shards(store: &Store) -> Arc<Stream> {
 
 #[tokio::test]
 async fn records_go_where_they_belong_and_are_answered_in_order() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let stream = ten_shards(&store).await;
         let records: Vec<Record> = (0..500).map(|n| record(&format!("key {}", n % 50), format!("{n}"))).collect();
         let placed = store.put(&name("s"), records.clone()).await.unwrap();
@@ -68,19 +132,19 @@ async fn records_go_where_they_belong_and_are_answered_in_order() {
             assert!(stream.shard(placed.shard).unwrap().range.contains(HashKey::of(&given.partition_key)));
             let at = store.position(&stream, placed.shard, StartAt::AtSequence(placed.sequence)).await.unwrap();
             let one = ReadLimits { records_max: 1, bytes_max: 1 << 20 };
-            assert_eq!(store.read(&stream, placed.shard, at, one).await.unwrap().records[0].data, given.data);
+            let found = store.look(&stream, placed.shard, at, one, |read| !read.records.is_empty()).await;
+            assert_eq!(found.records[0].data, given.data);
         }
         let mut read = 0;
         for shard in stream.open_shards() {
-            let batch = store.read(&stream, shard.index, Bound::START, ALL).await.unwrap();
-            let expected: Vec<&Bytes> = records
+            let expected: Vec<Bytes> = records
                 .iter()
                 .zip(&placed)
                 .filter(|(_, placed)| placed.as_ref().unwrap().shard == shard.index)
-                .map(|(given, _)| &given.data)
+                .map(|(given, _)| given.data.clone())
                 .collect();
-            assert_eq!(batch.records.iter().map(|record| &record.data).collect::<Vec<_>>(), expected);
-            read += batch.records.len();
+            assert_eq!(store.all(&stream, shard.index, expected.len()).await, expected);
+            read += expected.len();
         }
         assert_eq!(read, 500);
     })
@@ -89,16 +153,16 @@ async fn records_go_where_they_belong_and_are_answered_in_order() {
 
 #[tokio::test]
 async fn a_reader_is_told_how_far_it_is_behind() {
-    on_each_engine(|store, clock| async move {
+    on_each_engine(|store| async move {
         let stream = store.create_stream(&name("s"), 1, StreamMode::Provisioned, DAY).await.unwrap();
         for second in 0..3 {
-            clock.set(Timestamp::from_millis(1_700_000_000_000 + second * 1000));
-            store.put(&name("s"), vec![record("k", "x")]).await.unwrap();
+            store.clock().set(Timestamp::from_millis(1_700_000_000_000 + second * 1000));
+            store.put(&name("s"), vec![record("k", "x")]).await.unwrap()[0].clone().unwrap();
         }
         let one = ReadLimits { records_max: 1, bytes_max: 1 << 20 };
-        let first = store.read(&stream, ShardIndex(0), Bound::START, one).await.unwrap();
+        let first = store.look(&stream, ShardIndex(0), Bound::START, one, |read| !read.is_at_tip).await;
         assert_eq!((first.behind, first.is_at_tip), (Duration::from_secs(2), false));
-        let rest = store.read(&stream, ShardIndex(0), first.next, ALL).await.unwrap();
+        let rest = store.look(&stream, ShardIndex(0), first.next, ALL, |read| read.records.len() == 2).await;
         assert_eq!((rest.records.len(), rest.behind, rest.is_at_tip), (2, Duration::ZERO, true));
     })
     .await;
@@ -106,7 +170,7 @@ async fn a_reader_is_told_how_far_it_is_behind() {
 
 #[tokio::test]
 async fn what_is_over_a_limit_is_refused_as_a_whole() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let stream = ten_shards(&store).await;
         let put = async |records| store.put(&name("s"), records).await.unwrap_err();
         assert!(matches!(put(vec![]).await, PutError::Count { records: 0 }));
@@ -124,7 +188,7 @@ async fn what_is_over_a_limit_is_refused_as_a_whole() {
 
 #[tokio::test]
 async fn a_number_of_another_shard_is_no_position() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let stream = ten_shards(&store).await;
         let placed = store.put(&name("s"), vec![record("k", "x")]).await.unwrap()[0].clone().unwrap();
         let other = ShardIndex((placed.shard.0 + 1) % 10);
@@ -136,7 +200,7 @@ async fn a_number_of_another_shard_is_no_position() {
 
 #[tokio::test]
 async fn a_name_has_one_stream_and_a_new_one_meets_nothing_old() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let first = ten_shards(&store).await;
         let again = store.create_stream(&name("s"), 1, StreamMode::Provisioned, DAY).await;
         assert!(matches!(again, Err(CreateStreamError::Exists(_))), "{again:?}");
@@ -155,7 +219,7 @@ async fn a_name_has_one_stream_and_a_new_one_meets_nothing_old() {
 
 #[tokio::test]
 async fn a_cursor_is_moved_by_its_owner_only() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let (trigger, shard) = (TriggerId(7), ShardIndex(0));
         assert_eq!(store.cursor(trigger, shard).await.unwrap(), None);
         let with = Change { key: Key::new("trigger/t"), expect: Expect::Absent, value: Some(Bytes::from_static(b"t")) };
@@ -206,7 +270,7 @@ async fn is_kept(store: &Store) -> bool {
 
 #[tokio::test]
 async fn a_caller_who_goes_away_leaves_nothing_half_done() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let stream = name("s");
         let creation = store.create_stream(&stream, 10, StreamMode::Provisioned, DAY);
         drop(creation.now_or_never());
@@ -226,7 +290,7 @@ async fn a_caller_who_goes_away_leaves_nothing_half_done() {
 
 #[tokio::test]
 async fn of_two_deletions_one_finds_no_stream() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         ten_shards(&store).await;
         let stream = name("s");
         let (first, second) =
@@ -240,15 +304,21 @@ async fn of_two_deletions_one_finds_no_stream() {
 
 #[tokio::test]
 async fn a_put_that_meets_a_new_generation_says_so_rather_than_lie() {
-    on_each_engine(|store, _| async move {
+    on_each_engine(|store| async move {
         let stream = ten_shards(&store).await;
         let log = LogId { stream: StreamId(stream.id.0), part: 0 };
-        store.engine().seal(log, Generation::FIRST, &[], &[]).await.unwrap();
+        for _ in 0..store.looks_max {
+            if store.engine().stats(log).await.unwrap().generation == Generation::FIRST {
+                drop(store.engine().seal(log, Generation::FIRST, &[], &[]).await);
+            }
+        }
+        assert_eq!(store.engine().stats(log).await.unwrap().generation, Generation(2));
         let all: Vec<Record> = (0..100).map(|n| record(&format!("{n}"), "x")).collect();
         let outcomes = store.put(&name("s"), all).await.unwrap();
         let mut readable = 0;
         for shard in stream.open_shards() {
-            readable += store.read(&stream, shard.index, Bound::START, ALL).await.unwrap().records.len();
+            let placed = outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(|put| put.shard == shard.index));
+            readable += store.all(&stream, shard.index, placed.count()).await.len();
         }
         let placed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!(placed, readable);

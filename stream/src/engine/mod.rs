@@ -5,6 +5,7 @@
 
 pub mod embedded;
 mod error;
+pub mod faulty;
 #[cfg(test)]
 mod laws;
 mod local;
@@ -323,6 +324,16 @@ pub enum Health {
 /// Keeps logs and documents.
 ///
 /// A future may be dropped at any await: the operation then has happened wholly or not at all.
+///
+/// **What may be stale.** Only [`Engine::read`], as it may be served by a follower: it may see its shard as it was at an
+/// earlier time, with fewer records, an older tip, not yet closed. That view is whole: every durable record up to its
+/// tip, in order, and closed only with all it will ever hold. One read may see less than the one before it. All else
+/// is as of now. A bound from `seek` is kept for long: one from before what the caller put itself would deliver that
+/// again. Documents, marks and `stats` decide what an unknown outcome was, and the catalogue is listed once, at the start.
+///
+/// **What may be in doubt.** An unknown outcome is decided when its error returns: what has not happened by then never
+/// will, or, for documents, not before the engine is opened anew; it then takes no change until it is. Any append or
+/// seal may be fenced although nothing changed: read the map again and try again, a bounded number of times.
 #[async_trait]
 pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// What this engine can do.

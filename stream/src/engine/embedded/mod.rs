@@ -396,6 +396,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
+mod law_tests;
+#[cfg(test)]
 mod power;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::blobs::Blobs;
 use super::change::{Content, StoredChange};
-use super::view::{Standing, View, ViewError, newest_change};
+use super::view::{Standing, View, ViewError, newest_change, reserve_change};
 use super::{SHARD, unavailable};
 use crate::engine::embedded::META;
 use crate::engine::embedded::frame::Notes;
@@ -22,8 +22,9 @@ use crate::engine::{
 use crate::limits::{BLOB_BYTES_MIN, COMMIT_CHANGES_MAX, LAZY_BYTES_MAX, REOPEN_FREE_BYTES};
 use crate::record::{PartitionKey, Record};
 
-/// Lazy changes that may be lost in a crash: their revisions are never given again.
-const REVISIONS_SKIPPED: u64 = 1 << 20;
+/// Revisions of lazy changes that are reserved at once. A crash may take the changes back; their revisions are never
+/// given again.
+const REVISIONS_RESERVED: u64 = 1 << 20;
 /// Records of the meta log that are replayed at once.
 const REPLAY_LIMITS: ReadLimits = ReadLimits { records_max: 1000, bytes_max: 16 << 20 };
 
@@ -43,6 +44,8 @@ pub(super) struct Keeper {
     log: Arc<Log>,
     shared: Arc<Shared>,
     standing: Standing,
+    /// The last revision that was given; at most the one that is reserved.
+    revision: u64,
     checkpoint_bytes: u64,
     bytes_since_checkpoint: u64,
     /// Changes that sled has and may not have handed to the system, by key: it forgets them when it is opened anew.
@@ -73,6 +76,7 @@ impl Keeper {
             blobs,
             log,
             standing,
+            revision: 0,
             checkpoint_bytes,
             bytes_since_checkpoint: 0,
             lazy: HashMap::new(),
@@ -84,7 +88,7 @@ impl Keeper {
         };
         keeper.check_reach()?;
         keeper.replay()?;
-        keeper.standing.revision += REVISIONS_SKIPPED;
+        keeper.revision = keeper.standing.reserved;
         Ok(keeper)
     }
 
@@ -113,7 +117,7 @@ impl Keeper {
             }
             return;
         }
-        let mut staged = Staged { revision: self.standing.revision, overlay: Vec::new() };
+        let mut staged = Staged { revision: self.revision, overlay: Vec::new() };
         let mut accepted = Vec::with_capacity(group.len());
         for request in group {
             match staged.judge(&self.view, &self.blobs, &request) {
@@ -144,6 +148,13 @@ impl Keeper {
         let is_synced = |request: &Request| request.durability == Durability::Synced;
         let synced = accepted.iter().filter(|(request, _)| is_synced(request)).map(|(_, changes)| changes);
         let mut records: Vec<Record> = synced.map(|changes| stored_record(changes)).collect();
+        let is_lazy = accepted.iter().any(|(request, _)| !is_synced(request));
+        let reserved = self.reserved(revision, is_lazy);
+        let is_new_reserve = is_lazy && reserved > self.standing.reserved;
+        let has_synced = !records.is_empty();
+        if is_new_reserve {
+            records.push(stored_record(&[reserve_change(reserved)]));
+        }
         let news = self.news();
         if !records.is_empty() && !news.is_empty() {
             records.push(stored_record(&news));
@@ -151,7 +162,8 @@ impl Keeper {
         if let Err(reason) = self.log_records(&records) {
             return Done::NotMade(reason);
         }
-        self.standing.revision = revision;
+        self.revision = revision;
+        self.standing.reserved = reserved;
         for (request, changes) in accepted {
             self.keep_if_lazy(request.durability, changes);
         }
@@ -168,12 +180,19 @@ impl Keeper {
         };
         match applied {
             Ok(()) => Done::Made,
-            Err(reason) if records.is_empty() => {
+            Err(reason) if !has_synced => {
                 self.forget_lazy(accepted.iter().flat_map(|(_, changes)| changes));
                 Done::NotMade(reason)
             }
             Err(_) => Done::Unknown,
         }
+    }
+
+    /// The revision up to which none may be given again after a crash: those of synced changes stand in the meta log
+    /// themselves, those of lazy ones are reserved there in advance.
+    fn reserved(&self, revision: u64, is_lazy: bool) -> u64 {
+        let reserved = self.standing.reserved.max(revision);
+        if is_lazy && revision > self.standing.reserved { revision + REVISIONS_RESERVED } else { reserved }
     }
 
     fn log_records(&mut self, records: &[Record]) -> Result<(), String> {
@@ -227,11 +246,9 @@ impl Keeper {
     fn catch_up(&mut self) -> Result<(), LogError> {
         self.check_space()?;
         self.view.reopen().map_err(|error| self.unavailable(&error))?;
-        let revision = self.standing.revision;
         self.standing = self.view.standing().map_err(|error| self.unavailable(&error))?;
         self.check_reach()?;
         self.replay()?;
-        self.standing.revision = self.standing.revision.max(revision);
         self.restore_lazy().map_err(|error| self.unavailable(&error))
     }
 
@@ -294,8 +311,8 @@ impl Keeper {
                 let changes = read_record(&record.data)
                     .ok_or_else(|| self.log.unavailable("a document's change in the meta log cannot be read"))?;
                 let highest = changes.iter().map(|change| change.revision).max().unwrap_or(0);
-                let revision = self.standing.revision.max(highest);
-                self.standing = Standing { applied: record.position, revision };
+                let reserved = self.standing.reserved.max(highest);
+                self.standing = Standing { applied: record.position, reserved };
                 let applied = self.view.apply(changes.iter(), self.standing);
                 applied.map_err(|error| self.unavailable(&error))?;
             }

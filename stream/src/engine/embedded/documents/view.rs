@@ -14,6 +14,8 @@ use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX};
 /// Names that no document has: they hold what sled must know beside the documents.
 const APPLIED: &[u8] = b"\0applied";
 const REVISION: &[u8] = b"\0revision";
+/// A change of it stands in the meta log for revisions that are reserved.
+const RESERVED: &str = "\0reserved";
 /// The number of a log's newest segment.
 const NEWEST: &str = "\0newest/";
 
@@ -45,8 +47,8 @@ pub(super) type Found = (Revision, Content);
 pub(super) struct Standing {
     /// The last position of the meta log that it has seen.
     pub(super) applied: Position,
-    /// The highest revision that was given.
-    pub(super) revision: u64,
+    /// The highest revision that may have been given.
+    pub(super) reserved: u64,
 }
 
 impl View {
@@ -77,7 +79,7 @@ impl View {
                 let stored = open.tree.get(key)?;
                 Ok(stored.and_then(|value| value.as_ref().try_into().ok().map(u64::from_le_bytes)).unwrap_or(0))
             };
-            Ok(Standing { applied: Position(number(APPLIED)?), revision: number(REVISION)? })
+            Ok(Standing { applied: Position(number(APPLIED)?), reserved: number(REVISION)? })
         })
     }
 
@@ -147,7 +149,7 @@ impl View {
             }
         }
         batch.insert(APPLIED, &standing.applied.0.to_le_bytes());
-        batch.insert(REVISION, &standing.revision.to_le_bytes());
+        batch.insert(REVISION, &standing.reserved.to_le_bytes());
         self.with(|open| open.tree.apply_batch(batch))
     }
 
@@ -181,6 +183,11 @@ impl View {
 pub(super) fn newest_change(log: LogId, number: Option<u32>) -> StoredChange {
     let content = number.map(|number| Content::Inline(number.to_le_bytes().to_vec()));
     StoredChange { key: format!("{NEWEST}{log}"), revision: 0, content }
+}
+
+/// The change that reserves all revisions up to this one.
+pub(super) fn reserve_change(revision: u64) -> StoredChange {
+    StoredChange { key: RESERVED.to_owned(), revision, content: None }
 }
 
 /// Documents sort behind sled's own keys.
