@@ -159,9 +159,7 @@ impl Store {
             Err(error @ AppendError::Overloaded { .. }) => part.failed(&PutFailure::Throughput(error.to_string())),
             Err(error @ AppendError::Full(_)) => part.failed(&PutFailure::Full(error.to_string())),
             Err(
-                error @ (AppendError::MarkConflict
-                | AppendError::TooLarge { .. }
-                | AppendError::Unavailable { .. }),
+                error @ (AppendError::MarkConflict | AppendError::TooLarge { .. } | AppendError::Unavailable { .. }),
             ) => part.failed(&PutFailure::Internal(error.to_string())),
         }
     }

@@ -36,10 +36,11 @@ impl World {
         let expect = match (new.knowledge, revision) {
             (Knowledge::None, _) => Expect::Any,
             (Knowledge::Right, Some(revision)) => Expect::At(revision),
-            (Knowledge::Right, None) => Expect::Absent,
-            (Knowledge::Wrong, Some(revision)) if new.document.is_multiple_of(2) => Expect::At(Revision(revision.0 - 1)),
-            (Knowledge::Wrong, Some(_)) => Expect::Absent,
+            (Knowledge::Wrong, Some(revision)) if new.document.is_multiple_of(2) => {
+                Expect::At(Revision(revision.0 - 1))
+            }
             (Knowledge::Wrong, None) => Expect::At(NEVER),
+            (Knowledge::Right, None) | (Knowledge::Wrong, Some(_)) => Expect::Absent,
         };
         let value = new.bytes.map(|bytes| Bytes::from(self.content(bytes)));
         let is_met = !matches!(new.knowledge, Knowledge::Wrong);
@@ -74,7 +75,9 @@ impl World {
     }
 
     fn expect_conflict(&mut self, answer: Result<Vec<Revision>, DocumentError>, unmet: &Key) {
-        let Err(DocumentError::Conflict { key, found }) = answer else { panic!("no conflict at {unmet:?}: {answer:?}") };
+        let Err(DocumentError::Conflict { key, found }) = answer else {
+            panic!("no conflict at {unmet:?}: {answer:?}")
+        };
         assert_eq!((&key, found), (unmet, self.cells.revision(unmet.as_str())));
         self.tally.succeeded(Kind::DocumentConflict);
     }

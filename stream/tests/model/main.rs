@@ -4,7 +4,13 @@
 //! A case that fails is shrunk, and says its seed: `TIDEMILL_MODEL_SEED=SEED cargo test -p tidemill-stream --test model`
 //! runs that case alone.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may fail"
+)]
 
 mod cells;
 mod check;

@@ -212,7 +212,8 @@ fn start(records: &[StoredRecord], shard: &Shard, from: From) -> (StartAt, usize
     let nth = |fraction: u8| usize::from(fraction) * records.len() / 256;
     let number = |nth: usize| {
         let record: Option<&StoredRecord> = records.get(nth);
-        record.map_or(SequenceNumber::start_of(shard), |found| SequenceNumber::new(shard, found.position, found.arrival))
+        record
+            .map_or(SequenceNumber::start_of(shard), |found| SequenceNumber::new(shard, found.position, found.arrival))
     };
     match from {
         From::Horizon => (StartAt::TrimHorizon, 0),
@@ -237,4 +238,3 @@ fn kind_of(from: From) -> Kind {
         From::After { .. } => Kind::ReadAfter,
     }
 }
-

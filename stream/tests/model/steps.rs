@@ -18,18 +18,47 @@ const DOCUMENTS: u8 = 8;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Create { name: u8, shards: u32 },
+    Create {
+        name: u8,
+        shards: u32,
+    },
     Delete(Target),
     Put(Target, Vec<NewRecord>),
-    Read { target: Target, shard: u32, from: From, limits: Limits, pages: usize },
+    Read {
+        target: Target,
+        shard: u32,
+        from: From,
+        limits: Limits,
+        pages: usize,
+    },
     /// A page more for someone who read before.
-    ReadOn { bookmark: usize, limits: Limits },
+    ReadOn {
+        bookmark: usize,
+        limits: Limits,
+    },
     Reopen(End),
-    Change { changes: Vec<NewChange>, durability: Durability },
-    FixCursors { trigger: u8, shards: BTreeSet<u8>, bound: u64, with: NewChange },
-    MoveCursor { cursor: usize, to: u64, knowledge: Knowledge },
-    DropCursors { trigger: u8, shards: BTreeSet<u8> },
-    Clock { by_ms: i64 },
+    Change {
+        changes: Vec<NewChange>,
+        durability: Durability,
+    },
+    FixCursors {
+        trigger: u8,
+        shards: BTreeSet<u8>,
+        bound: u64,
+        with: NewChange,
+    },
+    MoveCursor {
+        cursor: usize,
+        to: u64,
+        knowledge: Knowledge,
+    },
+    DropCursors {
+        trigger: u8,
+        shards: BTreeSet<u8>,
+    },
+    Clock {
+        by_ms: i64,
+    },
 }
 
 /// Which stream a step means.
@@ -138,8 +167,13 @@ fn read() -> impl Strategy<Value = Step> {
         any::<u8>().prop_map(|fraction| From::At { fraction }),
         any::<u8>().prop_map(|fraction| From::After { fraction }),
     ];
-    (target(), any::<u32>(), from, limits(), 1..6usize)
-        .prop_map(|(target, shard, from, limits, pages)| Step::Read { target, shard, from, limits, pages })
+    (target(), any::<u32>(), from, limits(), 1..6usize).prop_map(|(target, shard, from, limits, pages)| Step::Read {
+        target,
+        shard,
+        from,
+        limits,
+        pages,
+    })
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -161,10 +195,6 @@ fn durability() -> impl Strategy<Value = Durability> {
 }
 
 fn fix_cursors() -> impl Strategy<Value = Step> {
-    (0..TRIGGERS, btree_set(0..CURSORS_EACH, 1..=2), any::<u32>(), change()).prop_map(|(trigger, shards, bound, with)| Step::FixCursors {
-        trigger,
-        shards,
-        bound: u64::from(bound),
-        with,
-    })
+    (0..TRIGGERS, btree_set(0..CURSORS_EACH, 1..=2), any::<u32>(), change())
+        .prop_map(|(trigger, shards, bound, with)| Step::FixCursors { trigger, shards, bound: u64::from(bound), with })
 }
