@@ -91,7 +91,6 @@ impl Cells {
         for (name, cell) in &mut self.cells {
             let state = found.get(name).cloned();
             assert!(cell.possible.contains(&state), "{name} is {state:?}, and may be {:?}", cell.possible);
-            cell.highest = state.as_ref().map_or(Revision(0), |(revision, _)| *revision);
             cell.possible = vec![state];
         }
         self.end(found);

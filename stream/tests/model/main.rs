@@ -26,9 +26,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tidemill_stream::engine::Durability;
 use tidemill_stream::engine::embedded::EmbeddedOptions;
 
-use self::steps::{Step, steps};
+use self::steps::{End, Knowledge, NewChange, Step, steps};
 use self::tally::Tally;
 use self::world::World;
 
@@ -108,4 +109,19 @@ fn the_store_does_what_the_model_does() {
     let (steps, next, tally) = (taken.into_inner(), next.into_inner(), tally.into_inner());
     println!("{steps} steps, seeds {first}..{next}\n{tally}");
     tally.judge();
+}
+
+/// The smallest case of a revision that a crash took back and that another change got again.
+#[test]
+fn a_revision_that_a_crash_took_back_is_not_given_again() {
+    let document = |document, bytes| NewChange { document, knowledge: Knowledge::None, bytes: Some(bytes) };
+    let change = |durability| Step::Change { changes: vec![document(0, 8)], durability };
+    let steps = [
+        change(Durability::Synced),
+        Step::Reopen(End::Drop),
+        change(Durability::Lazy),
+        Step::Reopen(End::Kill),
+        change(Durability::Lazy),
+    ];
+    run(&steps, options(0), &Mutex::default());
 }
