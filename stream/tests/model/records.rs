@@ -218,8 +218,9 @@ fn start(records: &[StoredRecord], shard: &Shard, from: From) -> (StartAt, usize
     match from {
         From::Horizon => (StartAt::TrimHorizon, 0),
         From::Latest => (StartAt::Latest, records.len()),
-        From::Time { after_first_ms } => {
-            let time = FIRST.plus(Duration::from_millis(after_first_ms));
+        From::Time { fraction, by_ms } => {
+            let near = records.get(nth(fraction)).map_or(FIRST, |record| record.arrival);
+            let time = Timestamp::from_millis(near.as_millis().saturating_add_signed(by_ms));
             (StartAt::Time(time), records.iter().take_while(|record| record.arrival < time).count())
         }
         From::At { fraction } => (StartAt::AtSequence(number(nth(fraction))), nth(fraction)),

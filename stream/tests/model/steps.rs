@@ -82,9 +82,17 @@ pub(crate) struct NewRecord {
 pub(crate) enum From {
     Horizon,
     Latest,
-    Time { after_first_ms: u64 },
-    At { fraction: u8 },
-    After { fraction: u8 },
+    /// So long behind a record's arrival, or before it.
+    Time {
+        fraction: u8,
+        by_ms: i64,
+    },
+    At {
+        fraction: u8,
+    },
+    After {
+        fraction: u8,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +171,8 @@ fn read() -> impl Strategy<Value = Step> {
     let from = prop_oneof![
         Just(From::Horizon),
         Just(From::Latest),
-        (0..30_000u64).prop_map(|after_first_ms| From::Time { after_first_ms }),
+        (any::<u8>(), prop_oneof![-1..=1i64, -6_000..6_000i64])
+            .prop_map(|(fraction, by_ms)| From::Time { fraction, by_ms }),
         any::<u8>().prop_map(|fraction| From::At { fraction }),
         any::<u8>().prop_map(|fraction| From::After { fraction }),
     ];
