@@ -30,6 +30,9 @@ pub enum PutFailure {
     /// More is coming in than can be committed.
     #[error("{0}")]
     Throughput(String),
+    /// There is no space. The record may be put again when there is some.
+    #[error("the disk is full: {0}")]
+    Full(String),
     /// The log failed.
     #[error("{0}")]
     Internal(String),
@@ -165,11 +168,9 @@ impl Store {
                 Err(error) => part.failed(&PutFailure::Internal(error.to_string())),
             },
             Err(error @ AppendError::Overloaded { .. }) => part.failed(&PutFailure::Throughput(error.to_string())),
+            Err(error @ AppendError::Full(_)) => part.failed(&PutFailure::Full(error.to_string())),
             Err(
-                error @ (AppendError::MarkConflict
-                | AppendError::TooLarge { .. }
-                | AppendError::Full(_)
-                | AppendError::Unavailable { .. }),
+                error @ (AppendError::MarkConflict | AppendError::TooLarge { .. } | AppendError::Unavailable { .. }),
             ) => part.failed(&PutFailure::Internal(error.to_string())),
         }
     }

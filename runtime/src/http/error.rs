@@ -219,6 +219,11 @@ impl ApiError {
                 let message = format!("Rate exceeded under account {account}: {reason}");
                 Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
             }
+            // What the operator must do is no secret: the producer may be the one who can.
+            PutFailure::Full(_) => {
+                tracing::error!(%failure, "a record could not be appended");
+                Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {failure}."))
+            }
             PutFailure::Internal(reason) => Self::internal("a record could not be appended", reason),
         }
     }

@@ -90,6 +90,7 @@ fn result<'a>(shards: &'a BTreeMap<ShardIndex, String>, outcome: &PutOutcome) ->
             ..PutRecordsResult::default()
         },
         Err(PutFailure::Throughput(reason)) => failed("ProvisionedThroughputExceededException", reason),
+        Err(failure @ PutFailure::Full(_)) => failed("InternalFailure", &failure.to_string()),
         Err(PutFailure::Internal(reason)) => failed("InternalFailure", reason),
     }
 }
@@ -100,12 +101,13 @@ mod tests {
 
     #[test]
     fn a_record_that_was_not_appended_has_an_error_and_no_place() {
-        for (failure, code) in [
-            (PutFailure::Throughput("too much".to_owned()), "ProvisionedThroughputExceededException"),
-            (PutFailure::Internal("too much".to_owned()), "InternalFailure"),
+        for (failure, code, message) in [
+            (PutFailure::Throughput("too much".to_owned()), "ProvisionedThroughputExceededException", "too much"),
+            (PutFailure::Full("too much".to_owned()), "InternalFailure", "the disk is full: too much"),
+            (PutFailure::Internal("too much".to_owned()), "InternalFailure", "too much"),
         ] {
             let json = serde_json::to_string(&result(&BTreeMap::new(), &Err(failure))).unwrap();
-            assert_eq!(json, format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"too much"}}"#));
+            assert_eq!(json, format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"{message}"}}"#));
         }
     }
 }
