@@ -21,7 +21,12 @@ pub(super) struct Prepared {
 impl Prepared {
     /// With room for `bytes`.
     pub(super) fn new(folder: &Path, bytes: usize) -> Result<Self> {
-        let path = folder.join("plain");
+        Self::named(folder, "plain", bytes)
+    }
+
+    /// One of several in a folder.
+    pub(super) fn named(folder: &Path, name: &str, bytes: usize) -> Result<Self> {
+        let path = folder.join(name);
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
         file.write_all_at(&[1; HEADER_BYTES as usize], 0)?;
         allocate(&file, HEADER_BYTES + bytes as u64)?;
