@@ -1,6 +1,5 @@
 //! How many small appends at once the store commits, beside a group commit that knows no format, and beside plain writes.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -122,14 +121,14 @@ fn commit_groups(mut file: Prepared, mut queue: mpsc::Receiver<Waiting>) -> Resu
 
 /// Writes and syncs a second of one thread, one record each, to a file that grows with every write.
 fn extending_round(folder: &Path) -> Result<f64> {
-    let (path, bytes) = (folder.join("extending"), random(SMALL_BYTES));
-    let mut file = File::create(&path)?;
+    let bytes = random(SMALL_BYTES);
+    let (mut file, _) = tempfile::Builder::new().prefix("extending-").tempfile_in(folder)?.keep()?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
     let start = Instant::now();
     for _ in 0..WRITES {
         file.write_all(&bytes)?;
         file.sync_data()?;
     }
-    let rate = per_second(WRITES, start);
-    std::fs::remove_file(path)?;
-    Ok(rate)
+    Ok(per_second(WRITES, start))
 }

@@ -149,6 +149,8 @@ pub async fn run(selection: &Selection) -> Result<()> {
         let folder = scratch(&target)?;
         let measured = bench.run(folder.path()).await.with_context(|| format!("{:?}", bench.names()))?;
         figures.extend(measured.into_iter().filter(|figure| selection.has(figure.name)));
+        drop(folder);
+        rustix::fs::sync(); // what the disk has to do for that is not for the next measurement to wait for
     }
     report::write(&target.join("bench.json"), &figures)?;
     report::print(&machine, &figures)

@@ -36,9 +36,7 @@ pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
     for index in 0..STREAMS {
         streams.push(store::create(&store, &format!("stream-{index:04}"), 1).await?.name.clone());
     }
-    let room = SMALL_BYTES * APPENDS * (ROUNDS + 1);
-    let file = |index: usize| Prepared::named(folder, &format!("plain-{index:04}"), room);
-    let mut files: Vec<Prepared> = (0..STREAMS).map(file).collect::<Result<_>>()?;
+    let mut files: Vec<Prepared> = (0..STREAMS).map(|_| Prepared::small(folder)).collect::<Result<_>>()?;
     plain_round(&mut files)?; // warms up, and so does the next: a stream's first append allocates
     store_round(&store, &streams).await?;
     let mut pairs = Pairs::default();
