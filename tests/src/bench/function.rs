@@ -14,10 +14,10 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::record::StoredRecord;
 use tidemill_stream::shard::ShardIndex;
 
-use super::append::record;
 use super::figure::Figure;
 use super::guest::{Bare, Prepared};
 use super::rounds::{Pairs, per_second, rounds};
+use super::store::record;
 use super::{RECORD_BYTES, ROUNDS};
 use crate::build;
 

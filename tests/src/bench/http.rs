@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use tidemill_wire::{Blob, PutRecordRequest, PutRecordsEntry, PutRecordsRequest};
 
-use super::append::record;
 use super::figure::Figure;
 use super::load::Load;
 use super::rounds::{Pairs, rounds};
 use super::sink::Sink;
+use super::store::record;
 use super::{MB, PUT_RECORDS, RECORD_BYTES, ROUNDS};
 use crate::node::Setup;
 

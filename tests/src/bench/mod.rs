@@ -5,16 +5,25 @@
 //! where a process boundary would blur what is measured.
 
 mod append;
+mod cold;
+mod dataset;
 mod disk;
 mod figure;
 mod function;
+mod group;
 mod guest;
 mod http;
 mod load;
 mod node;
+mod opening;
+mod process_io;
 mod report;
 mod rounds;
 mod sink;
+mod space;
+mod store;
+mod streams;
+mod tail;
 mod trigger;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +31,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+pub use self::dataset::fill_unclosed as fill;
 pub use self::report::say;
 pub use self::sink::serve as sink;
 
@@ -57,6 +67,12 @@ impl Selection {
 #[derive(Debug, Clone, Copy)]
 enum Bench {
     Append(append::Load),
+    AppendGroup,
+    AppendStreams,
+    ReadTail,
+    ReadCold,
+    Disk,
+    Opening,
     Http(http::Call),
     Trigger,
     Function,
@@ -64,9 +80,15 @@ enum Bench {
     NodeMemory,
 }
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 14] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
+    Bench::AppendGroup,
+    Bench::AppendStreams,
+    Bench::ReadTail,
+    Bench::ReadCold,
+    Bench::Disk,
+    Bench::Opening,
     Bench::Http(http::Call::PutRecords),
     Bench::Http(http::Call::PutRecord),
     Bench::Trigger,
@@ -79,6 +101,12 @@ impl Bench {
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::Append(load) => load.names(),
+            Self::AppendGroup => &group::NAMES,
+            Self::AppendStreams => &streams::NAMES,
+            Self::ReadTail => &tail::NAMES,
+            Self::ReadCold => &cold::NAMES,
+            Self::Disk => &space::NAMES,
+            Self::Opening => &opening::NAMES,
             Self::Http(call) => call.names(),
             Self::Trigger => &trigger::NAMES,
             Self::Function => &function::NAMES,
@@ -90,6 +118,12 @@ impl Bench {
     async fn run(self, folder: &Path) -> Result<Vec<Figure>> {
         match self {
             Self::Append(load) => append::run(load, folder).await,
+            Self::AppendGroup => group::run(folder).await,
+            Self::AppendStreams => streams::run(folder).await,
+            Self::ReadTail => tail::run(folder).await,
+            Self::ReadCold => cold::run(folder).await,
+            Self::Disk => space::run(folder).await,
+            Self::Opening => opening::run(folder).await,
             Self::Http(call) => http::run(call, folder).await,
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
@@ -115,6 +149,8 @@ pub async fn run(selection: &Selection) -> Result<()> {
         let folder = scratch(&target)?;
         let measured = bench.run(folder.path()).await.with_context(|| format!("{:?}", bench.names()))?;
         figures.extend(measured.into_iter().filter(|figure| selection.has(figure.name)));
+        drop(folder);
+        rustix::fs::sync(); // what the disk has to do for that is not for the next measurement to wait for
     }
     report::write(&target.join("bench.json"), &figures)?;
     report::print(&machine, &figures)

@@ -56,12 +56,12 @@ pub(super) fn write(path: &Path, figures: &[Figure]) -> Result<()> {
 pub(super) fn print(machine: &Machine, figures: &[Figure]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", machine.text())?;
-    writeln!(out, "{:<30} {:>12} {:<9} {:>12} {:>6}  bar", "name", "value", "unit", "limit", "ratio")?;
+    writeln!(out, "{:<38} {:>12} {:<9} {:>12} {:>6}  bar", "name", "value", "unit", "limit", "ratio")?;
     for figure in figures {
         let limit = figure.limit.map_or_else(|| "-".to_owned(), shown);
         let ratio = figure.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let line = format!(
-            "{:<30} {:>12} {:<9} {limit:>12} {ratio:>6}  {}",
+            "{:<38} {:>12} {:<9} {limit:>12} {ratio:>6}  {}",
             figure.name,
             shown(figure.value),
             figure.unit,
@@ -74,5 +74,9 @@ pub(super) fn print(machine: &Machine, figures: &[Figure]) -> Result<()> {
 
 /// About three digits.
 pub(super) fn shown(value: f64) -> String {
-    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+    match value {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }

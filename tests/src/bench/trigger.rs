@@ -18,9 +18,9 @@ use tidemill_stream::record::{PartitionKey, Record};
 use tidemill_stream::store::Store;
 use tokio::sync::{mpsc, watch};
 
-use super::append;
 use super::figure::{Bar, Figure};
 use super::rounds::{median, micros, percentile, rounds};
+use super::store;
 
 pub(super) const NAMES: [&str; 2] = ["trigger.put_to_invoke.p50", "trigger.put_to_invoke.p99"];
 
@@ -39,7 +39,7 @@ type Seen = (u64, Instant);
 
 /// Measures both percentiles.
 pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
-    let (store, stream) = append::open(&folder.join("data"), 1).await?;
+    let (store, stream) = store::open(&folder.join("data"), 1).await?;
     let (seen, mut calls) = mpsc::channel(PUTS);
     let triggers = Triggers::start(store.clone(), targets(seen), Board::new());
     triggers.apply(vec![spec(&stream)?]).await?;

@@ -1,9 +1,16 @@
 //! `make bench`: what the node can do, beside what this machine can do.
 
+use std::alloc::System;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tidemill_tests::bench::{self, Selection};
+
+/// Counts what is allocated, for the figures that say so.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Measure the node, and in the same run the limit that the machine sets for each figure.
 ///
@@ -23,13 +30,27 @@ struct Arguments {
     /// Be the server that the HTTP figures are compared with: answers what comes on standard input.
     #[arg(long, hide = true)]
     sink: bool,
+    /// Fill the store in this folder, and end without closing it.
+    #[arg(long, hide = true, requires = "puts")]
+    fill: Option<PathBuf>,
+    /// How often 500 records are put there.
+    #[arg(long, hide = true)]
+    puts: Option<usize>,
+}
+
+impl Arguments {
+    async fn run(self) -> anyhow::Result<()> {
+        match (self.sink, self.fill.zip(self.puts)) {
+            (true, _) => bench::sink().await,
+            (false, Some((folder, puts))) => bench::fill(&folder, puts).await,
+            (false, None) => bench::run(&Selection::new(self.prefix)).await,
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = if arguments.sink { bench::sink().await } else { bench::run(&Selection::new(arguments.prefix)).await };
-    match done {
+    match Arguments::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             bench::say(&format!("{error:#}"));
