@@ -50,6 +50,8 @@ pub const SPARE_BUFFER_BYTES_MIN: usize = 64 << 10;
 pub const FOOTER_BYTES_MAX: usize = 64 << 20;
 /// Data and partition keys that one commit joins; one append alone may be larger.
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// An append of so many bytes is encoded by its caller, as a part of the frame of its own.
+pub const BODY_BYTES_MIN: usize = 64 << 10;
 /// Appends that one commit joins.
 pub const COMMIT_APPENDS_MAX: usize = 4096;
 /// Threads that write and sync.

@@ -10,10 +10,11 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::frame::{MarkNote, Notes};
+use super::frame::{Body, MarkNote, Notes};
 use super::log::Log;
-use crate::engine::{Append, AppendError, Appended, Generation, LogError, MarkChange, Position, SealError, Sealed};
-use crate::limits::{COMMIT_APPENDS_MAX, COMMIT_BYTES_MAX, COMMIT_THREADS, MARKS_PER_LOG_MAX};
+use super::tail::Tail;
+use crate::engine::{AppendError, Appended, Generation, LogError, MarkChange, Position, SealError, Sealed};
+use crate::limits::{BODY_BYTES_MIN, COMMIT_APPENDS_MAX, COMMIT_BYTES_MAX, COMMIT_THREADS, MARKS_PER_LOG_MAX};
 use crate::record::Record;
 use crate::shard::ShardIndex;
 
@@ -35,11 +36,51 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct PendingAppend {
     pub(super) generation: Generation,
-    pub(super) append: Append,
+    pub(super) payload: Payload,
+    pub(super) marks: Vec<MarkChange>,
     pub(super) bytes: usize,
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
     /// Room among the pending bytes, given back when the append is answered.
     pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// The records of an append.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// To be encoded together with those of others, so that a frame has few blocks.
+    Records(Vec<(ShardIndex, Record)>),
+    /// Many, encoded by the caller, while the disk has the frame before. `offsets` says where in the body's order each
+    /// record stands, in the order they were given.
+    Body { body: Body, offsets: Vec<u32> },
+}
+
+impl Payload {
+    /// Encodes records that are worth it.
+    pub(super) fn new(records: Vec<(ShardIndex, Record)>, bytes: usize, tail: &Tail) -> Self {
+        if bytes < BODY_BYTES_MIN {
+            return Self::Records(records);
+        }
+        let mut order: Vec<u32> = (0..records.len() as u32).collect();
+        let shard_of = |index: &u32| records.get(*index as usize).map(|(shard, _)| *shard);
+        order.sort_by_key(shard_of);
+        let sorted = order.iter().filter_map(|index| records.get(*index as usize));
+        let sorted: Vec<(ShardIndex, &Record)> = sorted.map(|(shard, record)| (*shard, record)).collect();
+        let mut offsets = vec![0; records.len()];
+        for (offset, index) in (0..).zip(&order) {
+            if let Some(slot) = offsets.get_mut(*index as usize) {
+                *slot = offset;
+            }
+        }
+        let buffer = tail.buffer(Body::measure(sorted.iter().map(|(_, record)| *record)));
+        Self::Body { body: Body::encode(&sorted, buffer), offsets }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Records(records) => records.len(),
+            Self::Body { offsets, .. } => offsets.len(),
+        }
+    }
 }
 
 /// A change of the log besides records: it has a frame of its own.
@@ -163,25 +204,73 @@ impl Log {
         if accepted.is_empty() {
             return;
         }
-        let sorted = sort_by_shard(&accepted);
-        let records: Vec<(ShardIndex, &Record)> = sorted.iter().map(|entry| (entry.shard, entry.record)).collect();
-        let span = records.len().max(accepted.len()) as u32;
+        let count: usize = accepted.iter().map(|pending| pending.payload.count()).sum();
+        let span = count.max(accepted.len()) as u32;
         let notes = Notes { marks, ..Notes::default() };
-        match self.commit(&records, &notes, span) {
+        let (waiting, bodies) = self.bodies_of(accepted);
+        match self.commit(bodies, &notes, span) {
             Ok((head, arrival)) => {
-                let shards: Vec<ShardIndex> = head.blocks.iter().map(|block| block.shard).collect();
-                let positions = positions(head.place.first, &accepted, &sorted);
-                for (pending, positions) in accepted.into_iter().zip(positions) {
-                    let _ = pending.answer.send(Ok(Appended { positions, arrival }));
+                let first = head.place.first.0;
+                for Waiting { answer, offsets, .. } in waiting {
+                    let positions = offsets.into_iter().map(|offset| Position(first + u64::from(offset))).collect();
+                    let _ = answer.send(Ok(Appended { positions, arrival }));
                 }
-                self.wakes.wake(shards);
+                self.wakes.wake(head.blocks.iter().map(|block| block.shard));
             }
             Err(error) => {
-                for pending in accepted {
+                for pending in waiting {
                     let _ = pending.answer.send(Err(self.append_error(&error)));
                 }
             }
         }
+    }
+
+    /// The bodies of a frame: one for all small appends together, and one for each large one.
+    fn bodies_of(&self, accepted: Vec<PendingAppend>) -> (Vec<Waiting>, Vec<Body>) {
+        let (mut waiting, mut small) = (Vec::with_capacity(accepted.len()), Vec::new());
+        let mut large = Vec::new();
+        for (append, PendingAppend { payload, answer, _room: room, .. }) in accepted.into_iter().enumerate() {
+            let offsets = match payload {
+                Payload::Records(records) => {
+                    let offsets = vec![0; records.len()];
+                    let entry = |(index, (shard, record))| Entry { shard, record, append, index };
+                    small.extend(records.into_iter().enumerate().map(entry));
+                    offsets
+                }
+                Payload::Body { body, offsets } => {
+                    large.push((append, body));
+                    offsets
+                }
+            };
+            waiting.push(Waiting { answer, offsets, _room: room });
+        }
+        let mut bodies = Vec::with_capacity(large.len() + 1);
+        let mut start = small.len() as u32;
+        if !small.is_empty() {
+            bodies.push(self.join(small, &mut waiting));
+        }
+        for (append, body) in large {
+            for offset in waiting.get_mut(append).into_iter().flat_map(|waiting| &mut waiting.offsets) {
+                *offset += start;
+            }
+            start += body.records;
+            bodies.push(body);
+        }
+        (waiting, bodies)
+    }
+
+    /// One body of the records of all small appends, by shard, in the order they came.
+    fn join(&self, mut small: Vec<Entry>, waiting: &mut [Waiting]) -> Body {
+        small.sort_by_key(|entry| entry.shard);
+        for (offset, entry) in (0..).zip(&small) {
+            let offsets = waiting.get_mut(entry.append).map(|waiting| &mut waiting.offsets);
+            if let Some(slot) = offsets.and_then(|offsets| offsets.get_mut(entry.index)) {
+                *slot = offset;
+            }
+        }
+        let sorted: Vec<(ShardIndex, &Record)> = small.iter().map(|entry| (entry.shard, &entry.record)).collect();
+        let buffer = self.shared.tail.buffer(Body::measure(small.iter().map(|entry| &entry.record)));
+        Body::encode(&sorted, buffer)
     }
 
     /// Checks each append against the log and those before it in the same frame.
@@ -193,7 +282,7 @@ impl Log {
         let mut notes = Vec::new();
         for pending in appends {
             let given = pending.generation;
-            let marks = &pending.append.marks;
+            let marks = &pending.marks;
             let stands = |mark: &MarkChange| {
                 let kept = || view.state.marks.get(&mark.key).map(|mark| mark.revision);
                 staged.get(&mark.key).copied().or_else(kept) == mark.expect
@@ -203,7 +292,7 @@ impl Log {
             } else if !marks.iter().all(stands) {
                 let _ = pending.answer.send(Err(AppendError::MarkConflict));
             } else if view.state.marks.len() + staged.len() + marks.len() > MARKS_PER_LOG_MAX {
-                let (records, bytes) = (pending.append.records.len(), pending.bytes);
+                let (records, bytes) = (pending.payload.count(), pending.bytes);
                 let _ = pending.answer.send(Err(AppendError::TooLarge { records, bytes }));
             } else {
                 let revision = Position(first.0 + accepted.len() as u64);
@@ -228,7 +317,7 @@ impl Log {
         let next = generation.map(|given| given.0 + 1);
         let notes = Notes { generation: next, ..notes };
         let sealed = self
-            .commit(&[], &notes, 1)
+            .commit(Vec::new(), &notes, 1)
             .map(|(head, _)| Sealed { generation: next.map_or(current, Generation), position: head.place.first });
         let _ = answer.send(sealed.map_err(SealError::from));
         self.wakes.wake_all();
@@ -246,34 +335,18 @@ impl Log {
     }
 }
 
-/// A record of a frame, and where it came from.
-struct Entry<'a> {
+/// Who waits for a frame.
+struct Waiting {
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Where in the frame each record stands, in the order they were given.
+    offsets: Vec<u32>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// A record of a small append, and where it came from.
+struct Entry {
     shard: ShardIndex,
-    record: &'a Record,
+    record: Record,
     append: usize,
     index: usize,
-}
-
-/// All records of a frame, by shard, in the order they came.
-fn sort_by_shard(appends: &[PendingAppend]) -> Vec<Entry<'_>> {
-    let entries = appends.iter().enumerate().flat_map(|(append, pending)| {
-        let entry = move |(index, (shard, record))| Entry { shard, record, append, index };
-        pending.append.records.iter().map(|(shard, record)| (*shard, record)).enumerate().map(entry)
-    });
-    let mut entries: Vec<Entry<'_>> = entries.collect();
-    entries.sort_by_key(|entry| entry.shard);
-    entries
-}
-
-/// The positions of each append's records, in the order they were given.
-fn positions(first: Position, appends: &[PendingAppend], sorted: &[Entry<'_>]) -> Vec<Vec<Position>> {
-    let mut positions: Vec<Vec<Position>> =
-        appends.iter().map(|pending| vec![first; pending.append.records.len()]).collect();
-    for (offset, entry) in (0..).zip(sorted) {
-        let slot = positions.get_mut(entry.append).and_then(|positions| positions.get_mut(entry.index));
-        if let Some(slot) = slot {
-            *slot = Position(first.0 + offset);
-        }
-    }
-    positions
 }

@@ -64,11 +64,11 @@ pub struct Counts {
 
 impl Counters {
     /// One commit was tried: so many records, and the frame's bytes if it was made.
-    pub(super) fn committed(&self, records: usize, frame_bytes: Option<u32>) {
+    pub(super) fn committed(&self, records: u32, frame_bytes: Option<u32>) {
         match frame_bytes {
             Some(bytes) => {
                 self.commits.inc();
-                self.commit_records.add(records as u64);
+                self.commit_records.add(u64::from(records));
                 self.commit_bytes.add(u64::from(bytes));
             }
             None => self.commit_failures.inc(),

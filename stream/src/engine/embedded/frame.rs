@@ -106,40 +106,69 @@ impl Head {
     }
 }
 
-/// Writes a frame into an empty buffer. `records` are sorted by shard; they take positions in this order.
-pub(super) fn encode(
-    place: Place,
-    arrival: Timestamp,
-    records: &[(ShardIndex, &Record)],
-    notes: &Notes,
-    span: u32,
-    mut frame: Vec<u8>,
-) -> (Head, Vec<u8>) {
-    let notes_bytes = encode_notes(notes);
-    let groups: Vec<&[(ShardIndex, &Record)]> = records.chunk_by(|a, b| a.0 == b.0).collect();
-    let head_bytes = (HEAD_BYTES + groups.len() * BLOCK_BYTES + notes_bytes.len()).next_multiple_of(ALIGN);
-    frame.resize(head_bytes, 0);
-    let mut first = place.first.0;
-    let mut blocks = Vec::with_capacity(groups.len());
-    for group in groups {
-        blocks.push(encode_block(&mut frame, group, Position(first), arrival));
-        first += group.len() as u64;
-    }
-    frame.resize(frame.len().next_multiple_of(ALIGN), 0);
-    let head = Head { place, span, frame_bytes: frame.len() as u32, blocks, notes: notes.clone() };
-    let encoded = encode_head(&head, &notes_bytes, head_bytes);
-    if let Some(space) = frame.get_mut(..head_bytes) {
-        space.copy_from_slice(&encoded);
-    }
-    (head, frame)
+/// Records of a frame, encoded before their place is known: so the next frame's are, while the disk has this one.
+#[derive(Debug)]
+pub(super) struct Body {
+    /// A multiple of [`ALIGN`].
+    pub(super) bytes: Vec<u8>,
+    pub(super) records: u32,
+    blocks: Vec<BodyBlock>,
 }
 
-/// The length of the frame that [`encode`] would write.
-pub(super) fn measure(records: &[(ShardIndex, &Record)], notes: &Notes) -> usize {
-    let groups = records.chunk_by(|a, b| a.0 == b.0).count();
-    let head_bytes = (HEAD_BYTES + groups * BLOCK_BYTES + encode_notes(notes).len()).next_multiple_of(ALIGN);
-    let body_bytes: usize = records.iter().map(|(_, record)| record_bytes(record)).sum();
-    (head_bytes + body_bytes).next_multiple_of(ALIGN)
+/// The records of one shard in a body.
+#[derive(Debug)]
+struct BodyBlock {
+    shard: ShardIndex,
+    count: u32,
+    /// From the body's start.
+    offset: u32,
+    len: u32,
+    crc: u32,
+}
+
+impl Body {
+    /// Encodes records, which are sorted by shard, into an empty buffer.
+    pub(super) fn encode(records: &[(ShardIndex, &Record)], mut bytes: Vec<u8>) -> Self {
+        let groups = records.chunk_by(|a, b| a.0 == b.0);
+        let blocks = groups.map(|group| encode_block(&mut bytes, group)).collect();
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        Self { bytes, records: records.len() as u32, blocks }
+    }
+
+    /// The length of what [`Body::encode`] would write.
+    pub(super) fn measure<'a>(records: impl Iterator<Item = &'a Record>) -> usize {
+        records.map(record_bytes).sum::<usize>().next_multiple_of(ALIGN)
+    }
+}
+
+/// The length of the frame that these bodies make.
+pub(super) fn measure(bodies: &[Body], notes: &Notes) -> usize {
+    head_bytes(bodies, &encode_notes(notes)) + bodies.iter().map(|body| body.bytes.len()).sum::<usize>()
+}
+
+/// The head of the frame that these bodies make, and its bytes: the bodies follow. Their records take positions in this
+/// order.
+pub(super) fn encode(place: Place, arrival: Timestamp, bodies: &[Body], notes: &Notes, span: u32) -> (Head, Vec<u8>) {
+    let encoded_notes = encode_notes(notes);
+    let head_bytes = head_bytes(bodies, &encoded_notes);
+    let (mut first, mut start) = (place.first.0, head_bytes as u32);
+    let mut blocks = Vec::with_capacity(bodies.iter().map(|body| body.blocks.len()).sum());
+    for body in bodies {
+        for block in &body.blocks {
+            let BodyBlock { shard, count, offset, len, crc } = *block;
+            blocks.push(Block { shard, count, offset: start + offset, len, first: Position(first), arrival, crc });
+            first += u64::from(count);
+        }
+        start += body.bytes.len() as u32;
+    }
+    let head = Head { place, span, frame_bytes: start, blocks, notes: notes.clone() };
+    let encoded = encode_head(&head, &encoded_notes, head_bytes);
+    (head, encoded)
+}
+
+fn head_bytes(bodies: &[Body], notes: &[u8]) -> usize {
+    let blocks: usize = bodies.iter().map(|body| body.blocks.len()).sum();
+    (HEAD_BYTES + blocks * BLOCK_BYTES + notes.len()).next_multiple_of(ALIGN)
 }
 
 fn encode_notes(notes: &Notes) -> Vec<u8> {
@@ -150,27 +179,25 @@ fn record_bytes(record: &Record) -> usize {
     RECORD_HEAD_BYTES + record.size_bytes() + record.explicit_hash.map_or(0, |_| 16)
 }
 
-fn encode_block(frame: &mut Vec<u8>, group: &[(ShardIndex, &Record)], first: Position, arrival: Timestamp) -> Block {
-    let start = frame.len();
+fn encode_block(body: &mut Vec<u8>, group: &[(ShardIndex, &Record)]) -> BodyBlock {
+    let start = body.len();
     for (_, record) in group {
         let key = record.partition_key.as_str().as_bytes();
-        frame.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        frame.push(if record.explicit_hash.is_some() { EXPLICIT_HASH } else { 0 });
-        frame.extend_from_slice(&(record.data.len() as u32).to_le_bytes());
+        body.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        body.push(if record.explicit_hash.is_some() { EXPLICIT_HASH } else { 0 });
+        body.extend_from_slice(&(record.data.len() as u32).to_le_bytes());
         if let Some(hash) = record.explicit_hash {
-            frame.extend_from_slice(&hash.0.to_le_bytes());
+            body.extend_from_slice(&hash.0.to_le_bytes());
         }
-        frame.extend_from_slice(key);
-        frame.extend_from_slice(&record.data);
+        body.extend_from_slice(key);
+        body.extend_from_slice(&record.data);
     }
-    Block {
+    BodyBlock {
         shard: group.first().map_or(ShardIndex(0), |(shard, _)| *shard),
         count: group.len() as u32,
         offset: start as u32,
-        len: (frame.len() - start) as u32,
-        first,
-        arrival,
-        crc: crc32c::crc32c(frame.get(start..).unwrap_or_default()),
+        len: (body.len() - start) as u32,
+        crc: crc32c::crc32c(body.get(start..).unwrap_or_default()),
     }
 }
 
@@ -396,15 +423,27 @@ mod tests {
         sorted
     }
 
+    /// A frame of these records in two bodies.
+    fn frame_of(records: &[(ShardIndex, &Record)], split: usize, notes: &Notes) -> (Head, Vec<u8>) {
+        let (one, other) = records.split_at(split.min(records.len()));
+        let bodies = [Body::encode(one, Vec::new()), Body::encode(other, Vec::new())];
+        let span = records.len().max(1) as u32;
+        let (head, mut frame) = encode(PLACE, Timestamp::from_millis(1234), &bodies, notes, span);
+        for body in &bodies {
+            frame.extend_from_slice(&body.bytes);
+        }
+        assert_eq!(frame.len(), measure(&bodies, notes));
+        assert_eq!(bodies[0].bytes.len(), Body::measure(one.iter().map(|(_, record)| *record)));
+        (head, frame)
+    }
+
     proptest! {
         #[test]
-        fn a_frame_is_read_as_it_was_written(records in vec(record(), 0..40), retention_ms: Option<u64>) {
+        fn a_frame_is_read_as_it_was_written(records in vec(record(), 0..40), split in 0usize..40, retention_ms: Option<u64>) {
             let sorted = sorted(&records);
             let notes = Notes { retention_ms, ..Notes::default() };
-            let arrival = Timestamp::from_millis(1234);
-            let (head, frame) = encode(PLACE, arrival, &sorted, &notes, records.len().max(1) as u32, Vec::new());
+            let (head, frame) = frame_of(&sorted, split, &notes);
             prop_assert_eq!(frame.len() % ALIGN, 0);
-            prop_assert_eq!(frame.len(), measure(&sorted, &notes));
             prop_assert_eq!(decode(&frame, PLACE.salt), Found::Frame(Box::new(head.clone())));
             let frame = Bytes::from(frame);
             let read = head.blocks.iter().flat_map(|block| {
@@ -423,7 +462,7 @@ mod tests {
 
         #[test]
         fn a_changed_or_shortened_frame_is_none(records in vec(record(), 1..8), at: prop::sample::Index, change in 1u8..) {
-            let (_, mut frame) = encode(PLACE, Timestamp::from_millis(1), &sorted(&records), &Notes::default(), 8, Vec::new());
+            let (_, mut frame) = frame_of(&sorted(&records), 0, &Notes::default());
             let at = at.index(frame.len());
             prop_assert_eq!(decode(&frame[..at], PLACE.salt), Found::Nothing);
             let padding = frame.len() - 15 <= at;
@@ -440,14 +479,14 @@ mod tests {
 
     #[test]
     fn a_frame_of_another_segment_is_none() {
-        let (_, frame) = encode(PLACE, Timestamp::from_millis(1), &[], &Notes::default(), 1, Vec::new());
+        let (_, frame) = frame_of(&[], 0, &Notes::default());
         assert!(matches!(decode(&frame, PLACE.salt), Found::Frame(_)));
         assert_eq!(decode(&frame, PLACE.salt + 1), Found::Nothing);
     }
 
     #[test]
     fn a_frame_with_flags_of_a_later_version_is_not_taken_for_a_torn_one() {
-        let (_, mut frame) = encode(PLACE, Timestamp::from_millis(1), &[], &Notes::default(), 1, Vec::new());
+        let (_, mut frame) = frame_of(&[], 0, &Notes::default());
         frame[6] = 1;
         let head = frame.clone();
         frame[12..16].copy_from_slice(&head_crc(PLACE.salt, &head).to_le_bytes());

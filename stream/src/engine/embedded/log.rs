@@ -15,7 +15,7 @@ use super::counts::Counters;
 use super::disk::Access;
 use super::file::{File, Files};
 use super::footers::Footers;
-use super::frame::{self, Head, Notes, Place};
+use super::frame::{self, Body, Head, Notes, Place};
 use super::index::SegmentIndex;
 use super::newest::Newest;
 use super::segment::{self, Header, Trailer};
@@ -25,8 +25,6 @@ use super::tail::Tail;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
-use crate::record::Record;
-use crate::shard::ShardIndex;
 
 /// What all logs of a node share.
 #[derive(Debug)]
@@ -155,42 +153,38 @@ impl Log {
         }
     }
 
-    /// Writes one frame, syncs it, and shows it to readers. `records` are sorted by shard.
-    pub(super) fn commit(
-        &self,
-        records: &[(ShardIndex, &Record)],
-        notes: &Notes,
-        span: u32,
-    ) -> Result<(Head, Timestamp), LogError> {
-        let committed = self.try_commit(records, notes, span);
+    /// Writes one frame, syncs it, and shows it to readers.
+    pub(super) fn commit(&self, bodies: Vec<Body>, notes: &Notes, span: u32) -> Result<(Head, Timestamp), LogError> {
+        let records = bodies.iter().map(|body| body.records).sum();
+        let committed = self.try_commit(bodies, notes, span);
         *self.failed.lock() = committed.as_ref().err().map(ToString::to_string);
-        self.shared.counters.committed(records.len(), committed.as_ref().ok().map(|(head, _)| head.frame_bytes));
+        self.shared.counters.committed(records, committed.as_ref().ok().map(|(head, _)| head.frame_bytes));
         committed
     }
 
-    fn try_commit(
-        &self,
-        records: &[(ShardIndex, &Record)],
-        notes: &Notes,
-        span: u32,
-    ) -> Result<(Head, Timestamp), LogError> {
+    fn try_commit(&self, bodies: Vec<Body>, notes: &Notes, span: u32) -> Result<(Head, Timestamp), LogError> {
         let mut writer = self.writer.lock();
         self.repair(&mut writer)?;
-        let frame_bytes = frame::measure(records, notes);
+        let frame_bytes = frame::measure(&bodies, notes);
         self.make_room(&mut writer, frame_bytes as u64)?;
         let Some(target) = writer.target.as_mut() else { return Err(self.unavailable("it has no segment")) };
         let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
         file.check_is_there()?;
         let (place, arrival) = self.place(target);
-        let (head, frame) = frame::encode(place, arrival, records, notes, span, self.shared.tail.buffer(frame_bytes));
+        let (head, encoded) = frame::encode(place, arrival, &bodies, notes, span);
         let offset = target.frames_end;
-        if let Err(error) = file.write_at(&frame, offset).and_then(|()| file.sync_data()) {
+        if let Err(error) = write_frame(&file, offset, &encoded, &bodies).and_then(|()| file.sync_data()) {
             writer.broken = Some(error.to_string());
             return Err(error);
         }
         target.frames_end += u64::from(head.frame_bytes);
         self.show(offset as u32, &head);
-        self.shared.tail.keep(self.id, head.place.segment, offset as u32, frame);
+        let mut at = offset as u32 + encoded.len() as u32;
+        for body in bodies {
+            let bytes = body.bytes.len() as u32;
+            self.shared.tail.keep(self.id, head.place.segment, at, body.bytes);
+            at += bytes;
+        }
         Ok((head, arrival))
     }
 
@@ -427,6 +421,16 @@ impl Log {
     pub(super) fn unavailable(&self, reason: &str) -> LogError {
         LogError::Unavailable { log: self.id, reason: reason.to_owned() }
     }
+}
+
+fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]) -> Result<(), LogError> {
+    file.write_at(head, offset)?;
+    let mut at = offset + head.len() as u64;
+    for body in bodies {
+        file.write_at(&body.bytes, at)?;
+        at += body.bytes.len() as u64;
+    }
+    Ok(())
 }
 
 /// Gives a file its blocks: as many as it should have, or on a disk that is almost full as many as it must.

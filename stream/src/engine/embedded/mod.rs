@@ -44,7 +44,7 @@ pub use self::counts::Counts;
 pub use self::folder::{FORMAT, OpenError};
 pub use self::options::EmbeddedOptions;
 
-use self::commit::{Committers, PendingAppend, PendingNote, Work};
+use self::commit::{Committers, Payload, PendingAppend, PendingNote, Work};
 use self::counts::Counters;
 use self::disk::{Disk, System};
 use self::documents::{Documents, View};
@@ -318,7 +318,10 @@ impl Engine for Embedded {
         let room = tokio::time::timeout(self.options.pending_wait, room).await.map_err(|_| overloaded())?;
         let room = room.map_err(|_| overloaded())?;
         let (answer, answered) = oneshot::channel();
-        self.committers.submit(&log, Work::Append(PendingAppend { generation, append, bytes, answer, _room: room }));
+        let Append { records, marks } = append;
+        let payload = Payload::new(records, bytes, &self.shared.tail);
+        let pending = PendingAppend { generation, payload, marks, bytes, answer, _room: room };
+        self.committers.submit(&log, Work::Append(pending));
         answered.await.map_err(|_| unavailable(self.let_go(&log)))?
     }
 

@@ -99,7 +99,8 @@ impl Log {
         if source == Source::Disk {
             self.fetch_ahead(plan)?;
         }
-        let mut records: Vec<StoredRecord> = Vec::new();
+        let planned_records: usize = plan.iter().map(|planned| planned.block.count as usize).sum();
+        let mut records: Vec<StoredRecord> = Vec::with_capacity(planned_records.min(limits.records_max));
         let mut bytes = 0;
         for planned in plan {
             let Some(body) = self.body(planned, source)? else {

@@ -13,7 +13,7 @@ use super::change::{Content, StoredChange};
 use super::view::{Standing, View, ViewError, newest_change, reserve_change};
 use super::{SHARD, unavailable};
 use crate::engine::embedded::META;
-use crate::engine::embedded::frame::Notes;
+use crate::engine::embedded::frame::{Body, Notes};
 use crate::engine::embedded::log::{Log, Shared};
 use crate::engine::embedded::read::Source;
 use crate::engine::{
@@ -200,7 +200,8 @@ impl Keeper {
             return Ok(());
         }
         let sorted: Vec<_> = records.iter().map(|record| (SHARD, record)).collect();
-        let committed = self.log.commit(&sorted, &Notes::default(), records.len() as u32);
+        let body = Body::encode(&sorted, Vec::new());
+        let committed = self.log.commit(vec![body], &Notes::default(), records.len() as u32);
         let (head, _) = committed.map_err(|error| error.to_string())?;
         self.standing.applied = Position(head.next().0.saturating_sub(1));
         self.bytes_since_checkpoint += u64::from(head.frame_bytes);
