@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
@@ -93,9 +94,15 @@ pub(super) struct PendingNote {
 }
 
 /// The threads that write and sync.
+///
+/// A caller that finds its log idle commits itself, on its own thread: for a lone append the two hand-overs would cost
+/// almost as much as the disk does. One caller at a time may; the others, and whoever comes meanwhile, are for the
+/// threads.
 #[derive(Debug)]
 pub(super) struct Committers {
     jobs: Sender<Job>,
+    /// A caller commits on its own thread.
+    is_inline: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -114,7 +121,25 @@ impl Committers {
             thread::Builder::new().name(format!("commit-{index}")).spawn(move || run(&taken, &jobs))
         };
         let threads = (0..COMMIT_THREADS).map(work).collect::<io::Result<_>>()?;
-        Ok(Self { jobs, threads: Mutex::new(threads) })
+        Ok(Self { jobs, is_inline: AtomicBool::new(false), threads: Mutex::new(threads) })
+    }
+
+    /// As [`Committers::submit`], and if nobody else has the log or commits so, the work is done when this returns.
+    pub(super) fn commit_here(&self, log: &Arc<Log>, work: Work) {
+        if !may_block() || self.is_inline.swap(true, Ordering::Acquire) {
+            self.submit(log, work);
+            return;
+        }
+        match log.take_if_idle(work) {
+            None => {
+                tokio::task::block_in_place(|| log.commit_next());
+                if log.has_more_work() {
+                    let _ = self.jobs.send(Job::Commit(Arc::clone(log)));
+                }
+            }
+            Some(work) => self.submit(log, work),
+        }
+        self.is_inline.store(false, Ordering::Release);
     }
 
     /// Puts work in a log's queue. The work's answer comes through its channel; when that is dropped the log is gone.
@@ -143,16 +168,18 @@ impl Committers {
 
 fn run(jobs: &Receiver<Job>, again: &Sender<Job>) {
     while let Ok(Job::Commit(log)) = jobs.recv() {
-        match log.take_work() {
-            Some(Group::Appends(appends)) => log.commit_appends(appends),
-            Some(Group::Note(note)) => log.commit_note(note),
-            None => {}
-        }
+        log.commit_next();
         // Others first: a busy log goes to the end of the line.
         if log.has_more_work() {
             let _ = again.send(Job::Commit(log));
         }
     }
+}
+
+/// Whether this thread may be blocked: the runtime has others that go on meanwhile.
+fn may_block() -> bool {
+    let runtime = tokio::runtime::Handle::try_current();
+    runtime.is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread)
 }
 
 /// What one frame will hold.
@@ -167,6 +194,25 @@ impl Log {
         let mut queue = self.queue.lock();
         queue.is_dropped = true;
         queue.waiting.clear();
+    }
+
+    /// Takes work for a log that nobody has in hand: the caller has it then. Gives the work back where somebody has.
+    fn take_if_idle(&self, work: Work) -> Option<Work> {
+        let mut queue = self.queue.lock();
+        if queue.is_scheduled || queue.is_dropped {
+            return Some(work);
+        }
+        queue.waiting.push_back(work);
+        queue.is_scheduled = true;
+        None
+    }
+
+    fn commit_next(&self) {
+        match self.take_work() {
+            Some(Group::Appends(appends)) => self.commit_appends(appends),
+            Some(Group::Note(note)) => self.commit_note(note),
+            None => {}
+        }
     }
 
     fn has_more_work(&self) -> bool {

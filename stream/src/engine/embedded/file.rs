@@ -6,7 +6,6 @@
 use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,7 +190,7 @@ impl File {
 
     /// An error when the file was removed by someone else: what is written to it would be lost.
     pub(super) fn check_is_there(&self) -> Result<(), LogError> {
-        let links = self.open.metadata().map_err(failed("look at", &self.path))?.nlink();
+        let links = links(&self.open).map_err(failed("look at", &self.path))?;
         let gone = || io::Error::new(io::ErrorKind::NotFound, "someone removed the file while it was in use");
         if links == 0 { Err(failed("write", &self.path)(gone())) } else { Ok(()) }
     }
@@ -205,6 +204,19 @@ impl File {
     fn allows(&self, access: Access) -> bool {
         access == Access::Read || self.access == Access::ReadWrite
     }
+}
+
+/// How many names a file has. Nothing else is asked for: who looks at a file's times makes the next write set them
+/// anew, and its sync pays for that.
+#[cfg(target_os = "linux")]
+fn links(file: &fs::File) -> io::Result<u64> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn links(file: &fs::File) -> io::Result<u64> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?))
 }
 
 fn none_is_no_error(done: io::Result<()>) -> io::Result<()> {

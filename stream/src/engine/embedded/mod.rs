@@ -64,7 +64,7 @@ use super::{
     Sealed, Seek, StreamId, Ticket, UnknownTicket,
 };
 use crate::clock::Clock;
-use crate::limits::{FOOTER_BYTES_MAX, READS_MAX};
+use crate::limits::{BODY_BYTES_MIN, FOOTER_BYTES_MAX, READS_MAX};
 use crate::shard::ShardIndex;
 
 /// The log of documents.
@@ -321,7 +321,11 @@ impl Engine for Embedded {
         let Append { records, marks } = append;
         let payload = Payload::new(records, bytes, &self.shared.tail);
         let pending = PendingAppend { generation, payload, marks, bytes, answer, _room: room };
-        self.committers.submit(&log, Work::Append(pending));
+        if bytes < BODY_BYTES_MIN {
+            self.committers.commit_here(&log, Work::Append(pending));
+        } else {
+            self.committers.submit(&log, Work::Append(pending));
+        }
         answered.await.map_err(|_| unavailable(self.let_go(&log)))?
     }
 
