@@ -343,7 +343,7 @@ impl Records {
         while self.position < from.0 {
             let (_, key_bytes, data_bytes) = self.lengths()?;
             let _ = self.take(key_bytes + data_bytes)?;
-            self.position += 1;
+            self.position = self.position.saturating_add(1);
         }
         Some(())
     }
@@ -379,7 +379,7 @@ impl Iterator for Records {
         let key = self.take(key_bytes)?;
         let data = self.take(data_bytes)?;
         let position = Position(self.position);
-        self.position += 1;
+        self.position = self.position.saturating_add(1);
         let partition_key = PartitionKey::stored(ByteString::try_from(key).ok()?);
         Some(StoredRecord { position, arrival: self.arrival, partition_key, explicit_hash, data })
     }

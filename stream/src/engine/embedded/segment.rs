@@ -101,7 +101,7 @@ impl Header {
     }
 
     pub(super) fn encode_fields(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes as usize);
+        let mut out = Vec::with_capacity(HEADER_FIELDS_BYTES);
         out.extend_from_slice(&HEADER_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
