@@ -38,7 +38,7 @@ impl House {
         let arguments = ["serve", "--manifest", &manifest, "--data", &data, "--listen", "127.0.0.1:0", "--ready-json"];
         let mut node = Program::start(&arguments);
         let address = format!("http://{}", node.ready().await);
-        let lines: String = (0..RECORDS).map(|number| format!("record {number}\n")).collect();
+        let lines = (0..RECORDS).map(|number| format!("record {number}")).collect::<Vec<_>>().join("\n");
         let put = run(&["put", "orders", "--node", &address], &lines).await;
         assert_eq!(put.code, 0, "{}", put.stderr);
         node
@@ -81,7 +81,10 @@ async fn a_killed_nodes_folder_is_sound_and_one_in_use_is_refused() {
     assert!(sound.stdout.contains("is sound; 1 stream, 2 logs, "), "{}", sound.stdout);
     assert!(sound.stdout.contains(&format!("{RECORDS} records")), "{}", sound.stdout);
     let sound = json(&house.fsck(&["--json"]).await);
-    assert_eq!((&sound["sound"], &sound["errors"], &sound["findings"]), (&true.into(), &0.into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&sound["sound"], &sound["errors"], &sound["findings"]),
+        (&true.into(), &0.into(), &Value::Array(vec![]))
+    );
     assert_eq!(sound["counts"]["records"], RECORDS);
 }
 
@@ -131,6 +134,10 @@ async fn a_folder_that_is_not_there_is_named() {
     let house = House::new();
     let missing = house.fsck(&["--json"]).await;
     assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
-    assert!(missing.stderr.contains(&format!("there is no data folder at {}", house.text("data"))), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains(&format!("there is no data folder at {}", house.text("data"))),
+        "{}",
+        missing.stderr
+    );
     assert!(!house.path("data").exists(), "nothing was made");
 }

@@ -75,7 +75,8 @@ struct FindingFound<'a> {
 
 pub(super) async fn fsck(args: FsckArgs) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::new()?;
-    let scratch = tempfile::Builder::new().prefix("tidemill-fsck-").tempdir().context("no folder for a copy of sled")?;
+    let scratch =
+        tempfile::Builder::new().prefix("tidemill-fsck-").tempdir().context("no folder for a copy of sled")?;
     let progress = progress_bar();
     let (folder, copies, bar) = (args.data.clone(), scratch.path().to_owned(), progress.clone());
     let started = Instant::now();

@@ -260,8 +260,7 @@ pub(crate) fn of_document(key: &str, value: &[u8]) -> Result<Option<(TriggerId, 
     if !key.starts_with(PREFIX) {
         return Ok(None);
     }
-    let document =
-        Document { key: Key::new(key), revision: Revision(0), value: Bytes::copy_from_slice(value) };
+    let document = Document { key: Key::new(key), revision: Revision(0), value: Bytes::copy_from_slice(value) };
     let stored = decode(&document).map_err(|error| error.to_string())?;
     Ok(Some((TriggerId(stored.id), StreamId(stored.stream_id))))
 }
