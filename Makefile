@@ -20,6 +20,7 @@ test-fast: rust-tools rust-tests
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo check --manifest-path fuzz/Cargo.toml --no-default-features --locked
 
 rust-tests:
 	cargo test --workspace --locked

@@ -273,6 +273,11 @@ impl Node {
     }
 }
 
+/// Compiled functions, in the data folder.
+const FUNCTIONS: &str = "functions";
+/// What the node has in the data folder beside the engine.
+pub(crate) const FOLDERS: [&str; 1] = [FUNCTIONS];
+
 /// What is opened on a thread of its own, since it reads files.
 struct Opened {
     engine: Arc<dyn Engine>,
@@ -287,7 +292,7 @@ impl Opened {
             Place::Folder(folder) => {
                 let engine = Embedded::open(folder, clock, EmbeddedOptions::default());
                 let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
-                let functions = open_functions(&folder.join("functions"))?;
+                let functions = open_functions(&folder.join(FUNCTIONS))?;
                 let engine = Arc::new(engine);
                 Ok(Self { embedded: Some(Arc::clone(&engine)), engine, functions, scratch: None })
             }

@@ -5,6 +5,7 @@
 #[path = "functions/guests.rs"]
 #[allow(dead_code, reason = "shared with the tests of functions")]
 mod guests;
+#[allow(dead_code, reason = "shared with the tests of other commands")]
 mod program;
 
 use std::path::{Path, PathBuf};

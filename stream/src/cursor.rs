@@ -102,8 +102,20 @@ impl Store {
     }
 }
 
+/// All documents of cursors begin so.
+pub(crate) const PREFIX: &str = "cursor/";
+
 fn key_of(trigger: TriggerId, shard: ShardIndex) -> Key {
-    Key::new(format!("cursor/{:016x}/{:010}", trigger.0, shard.0))
+    Key::new(format!("{PREFIX}{:016x}/{:010}", trigger.0, shard.0))
+}
+
+/// What a cursor's document says.
+pub(crate) fn decode(key: &str, value: &[u8]) -> Result<(TriggerId, ShardIndex, Bound), String> {
+    let name = key.strip_prefix(PREFIX).and_then(|name| name.split_once('/'));
+    let ids = name.and_then(|(trigger, shard)| Some((u64::from_str_radix(trigger, 16).ok()?, shard.parse().ok()?)));
+    let (trigger, shard) = ids.ok_or("it is not named as cursors are")?;
+    let stored: Stored = minicbor::decode(value).map_err(|error| error.to_string())?;
+    Ok((TriggerId(trigger), ShardIndex(shard), Bound::at(Position(stored.bound))))
 }
 
 fn encode(bound: Bound) -> Bytes {

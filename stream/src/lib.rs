@@ -9,6 +9,10 @@ pub mod cursor;
 pub mod delete;
 pub mod engine;
 pub mod error;
+pub mod fsck;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::indexing_slicing, reason = "a judge may fail")]
+pub mod fuzzing;
 pub mod limits;
 pub mod name;
 pub mod put;

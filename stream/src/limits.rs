@@ -82,3 +82,7 @@ pub const COMMIT_CHANGES_MAX: usize = 256;
 pub const CHECKPOINT_BYTES: u64 = 8 << 20;
 /// Memory that sled may use for its pages.
 pub const DOCUMENT_CACHE_BYTES: u64 = 64 << 20;
+/// Findings that a check of a data folder keeps; of those behind them it keeps the number.
+pub const FSCK_FINDINGS_MAX: usize = 10_000;
+/// The largest segment file that a check of a data folder reads: the largest segment with its footer is far smaller.
+pub const FSCK_SEGMENT_BYTES_MAX: u64 = 512 << 20;

@@ -2,10 +2,11 @@
 //!
 //! Standard output belongs to what a command was asked for; everything else goes to standard error. A command ends with
 //! 0 when it did what it was asked to, with 1 when it could not, with 2 when it was not asked
-//! rightly; a put that was interrupted ends with 130.
+//! rightly; a put or an fsck that was interrupted ends with 130.
 
 mod build;
 mod check;
+mod fsck;
 mod output;
 mod put;
 mod serve;
@@ -18,6 +19,8 @@ use clap::{Parser, Subcommand};
 
 /// The node that commands ask unless they are told another.
 const NODE_DEFAULT: &str = "http://127.0.0.1:4567";
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
 
 /// Keeps streams and runs WebAssembly functions on them.
 #[derive(Debug, Parser)]
@@ -32,6 +35,7 @@ enum Command {
     Up(serve::UpArgs),
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Fsck(fsck::FsckArgs),
     Put(put::PutArgs),
     Status(status::StatusArgs),
 }
@@ -54,6 +58,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => serve::up(args).await?,
         Command::Serve(args) => serve::serve(args).await?,
         Command::Check(args) => check::check(&args)?,
+        Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Status(args) => status::status(args).await?,
     }

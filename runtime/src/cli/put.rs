@@ -18,13 +18,12 @@ use tokio::time::Instant;
 use self::checkpoint::Checkpoint;
 use self::lines::{KeySource, Line, Lines};
 use self::pace::{Pace, Rate};
+use super::INTERRUPTED;
 use super::output::{to_stderr, to_stdout};
 use super::signals::Stop;
 
 /// How long a request in flight may go on after Ctrl-C.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
-/// The exit code of a program that was interrupted.
-const INTERRUPTED: u8 = 130;
 
 /// Put the lines of a file into a stream, one record a line.
 ///

@@ -16,6 +16,9 @@ use crate::deploy::Manifest;
 use crate::node::{Node, NodeOptions, Place};
 use crate::telemetry::{LogFormat, log_to_stderr};
 
+/// The data folder unless another one is named.
+pub(super) const DATA_DEFAULT: &str = ".tidemill";
+
 /// Build the functions of a manifest, deploy it, and serve.
 ///
 /// Crate folders are built with cargo for wasm32-wasip2. The node then takes records at its address with the Kinesis API
@@ -51,7 +54,7 @@ struct NodeArgs {
     #[arg(long, value_name = "FILE", default_value = "deploy.yaml")]
     manifest: PathBuf,
     /// The folder that keeps everything; made if there is none.
-    #[arg(long, value_name = "DIR", default_value = ".tidemill")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DEFAULT)]
     data: PathBuf,
     /// Keep everything in memory: it is gone when the node stops.
     #[arg(long, conflicts_with = "data")]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use rand::Rng;
 use tidemill_stream::cursor::TriggerId;
-use tidemill_stream::engine::{Bound, Change, Document, DocumentError, Durability, Expect, Key, StreamId};
+use tidemill_stream::engine::{Bound, Change, Document, DocumentError, Durability, Expect, Key, Revision, StreamId};
 use tidemill_stream::error::StoreError;
 use tidemill_stream::read::{PositionError, ReadError, StartAt};
 use tidemill_stream::shard::ShardIndex;
@@ -253,6 +253,16 @@ fn encode(stored: &Stored) -> Bytes {
     let mut bytes = vec![FORMAT];
     minicbor::encode(stored, &mut bytes).expect("memory takes every byte");
     bytes.into()
+}
+
+/// The trigger that a document keeps, and the stream that it reads; `None` for a document of something else.
+pub(crate) fn of_document(key: &str, value: &[u8]) -> Result<Option<(TriggerId, StreamId)>, String> {
+    if !key.starts_with(PREFIX) {
+        return Ok(None);
+    }
+    let document = Document { key: Key::new(key), revision: Revision(0), value: Bytes::copy_from_slice(value) };
+    let stored = decode(&document).map_err(|error| error.to_string())?;
+    Ok(Some((TriggerId(stored.id), StreamId(stored.stream_id))))
 }
 
 fn key_of(trigger: &str) -> Key {

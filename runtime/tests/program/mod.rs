@@ -88,6 +88,11 @@ impl Program {
         assert!(sent.success());
     }
 
+    /// Waits for its end, however it comes.
+    pub(crate) async fn ended(mut self) {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+    }
+
     pub(crate) async fn exit_code(mut self) -> i32 {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code().unwrap()
     }

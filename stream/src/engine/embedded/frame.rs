@@ -27,8 +27,10 @@ use crate::shard::{HashKey, ShardIndex};
 
 const MAGIC: [u8; 4] = *b"TMfr";
 const VERSION: u8 = 1;
-const HEAD_BYTES: usize = 80;
-const BLOCK_BYTES: usize = 40;
+pub(super) const HEAD_BYTES: usize = 80;
+pub(super) const BLOCK_BYTES: usize = 40;
+/// Where the fields behind the head's CRC begin.
+const FIELDS_OFFSET: usize = 16;
 /// Frames begin at multiples of this.
 pub(super) const ALIGN: usize = 16;
 /// What stands before a record's hash, key and data.
@@ -171,7 +173,7 @@ fn head_bytes(bodies: &[Body], notes: &[u8]) -> usize {
     (HEAD_BYTES + blocks * BLOCK_BYTES + notes.len()).next_multiple_of(ALIGN)
 }
 
-fn encode_notes(notes: &Notes) -> Vec<u8> {
+pub(super) fn encode_notes(notes: &Notes) -> Vec<u8> {
     if *notes == Notes::default() { Vec::new() } else { minicbor::to_vec(notes).unwrap_or_default() }
 }
 
@@ -201,7 +203,7 @@ fn encode_block(body: &mut Vec<u8>, group: &[(ShardIndex, &Record)]) -> BodyBloc
     }
 }
 
-fn encode_head(head: &Head, notes: &[u8], head_bytes: usize) -> Vec<u8> {
+pub(super) fn encode_head(head: &Head, notes: &[u8], head_bytes: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(head_bytes);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, 0, 0, 0]);
@@ -238,7 +240,7 @@ fn encode_head(head: &Head, notes: &[u8], head_bytes: usize) -> Vec<u8> {
 }
 
 /// The CRC of a head whose CRC field is taken as zero.
-fn head_crc(salt: u64, head: &[u8]) -> u32 {
+pub(super) fn head_crc(salt: u64, head: &[u8]) -> u32 {
     let (before, after) = (head.get(..12).unwrap_or_default(), head.get(16..).unwrap_or_default());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), before);
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &[0; 4]), after)
@@ -276,10 +278,17 @@ pub(super) fn is_torn(bytes: &[u8], segment: u32, first: Position) -> bool {
     says(&mut fields) == Some((MAGIC, segment, first))
 }
 
+/// The head at the beginning of `bytes`, if it is sound, whatever became of the bodies.
+pub(super) fn decode_head_alone(bytes: &[u8], salt: u64) -> Option<Head> {
+    let sound = sound_head(bytes, salt).filter(|head| head.flags == 0)?;
+    decode_head(salt, sound).filter(|head| head.frame_bytes as usize <= bytes.len())
+}
+
 /// The head's fields behind its CRC, which was right.
 #[derive(Clone, Copy)]
 struct SoundHead<'a> {
     flags: u16,
+    head_bytes: usize,
     rest: Fields<'a>,
 }
 
@@ -292,15 +301,14 @@ fn sound_head(bytes: &[u8], salt: u64) -> Option<SoundHead<'_>> {
     let head_bytes = fields.u32()? as usize;
     let crc = fields.u32()?;
     let encoded = bytes.get(..head_bytes).filter(|head| head.len() >= HEAD_BYTES)?;
-    (head_crc(salt, encoded) == crc).then_some(SoundHead { flags, rest: fields })
+    // What is behind the head is not covered by its CRC: no field is read from there.
+    let rest = Fields(encoded.get(FIELDS_OFFSET..)?);
+    (head_crc(salt, encoded) == crc).then_some(SoundHead { flags, head_bytes, rest })
 }
 
 fn whole(bytes: &[u8], salt: u64, head: SoundHead<'_>) -> Option<Head> {
-    let head = decode_head(salt, head.rest)?;
+    let head = decode_head(salt, head)?;
     let frame = bytes.get(..head.frame_bytes as usize)?;
-    if frame.len() < HEAD_BYTES || !frame.len().is_multiple_of(ALIGN) {
-        return None;
-    }
     let sound = |block: &Block| {
         let body = frame.get(block.offset as usize..)?.get(..block.len as usize)?;
         (crc32c::crc32c(body) == block.crc).then_some(())
@@ -309,7 +317,8 @@ fn whole(bytes: &[u8], salt: u64, head: SoundHead<'_>) -> Option<Head> {
     Some(head)
 }
 
-fn decode_head(salt: u64, mut fields: Fields<'_>) -> Option<Head> {
+/// A head whose blocks lie behind it and inside the frame.
+fn decode_head(salt: u64, SoundHead { head_bytes, rest: mut fields, .. }: SoundHead<'_>) -> Option<Head> {
     let frame_bytes = fields.u32()?;
     let block_count = fields.u32()?;
     let log = LogId { stream: StreamId(fields.u64()?), part: fields.u32()? };
@@ -318,10 +327,16 @@ fn decode_head(salt: u64, mut fields: Fields<'_>) -> Option<Head> {
     let (first, previous) = (Position(fields.u64()?), Position(fields.u64()?));
     let (span, notes_bytes) = (fields.u32()?, fields.u32()? as usize);
     let _reserved = fields.u64()?;
-    let blocks = (0..block_count).map(|_| decode_block(&mut fields)).collect::<Option<_>>()?;
+    let blocks: Vec<Block> = (0..block_count).map(|_| decode_block(&mut fields)).collect::<Option<_>>()?;
     let notes = fields.slice(notes_bytes)?;
     let notes = if notes.is_empty() { Notes::default() } else { minicbor::decode(notes).ok()? };
-    Some(Head { place: Place { log, segment, salt, generation, first, previous }, span, frame_bytes, blocks, notes })
+    let inside = |block: &Block| {
+        let end = block.offset.checked_add(block.len);
+        block.offset as usize >= head_bytes && end.is_some_and(|end| end <= frame_bytes)
+    };
+    let is_sane = frame_bytes as usize >= head_bytes && (frame_bytes as usize).is_multiple_of(ALIGN) && span > 0;
+    let place = Place { log, segment, salt, generation, first, previous };
+    (is_sane && blocks.iter().all(inside)).then_some(Head { place, span, frame_bytes, blocks, notes })
 }
 
 fn decode_block(fields: &mut Fields<'_>) -> Option<Block> {
@@ -355,9 +370,14 @@ impl Records {
         while self.position < from.0 {
             let (_, key_bytes, data_bytes) = self.lengths()?;
             let _ = self.take(key_bytes + data_bytes)?;
-            self.position += 1;
+            self.position = self.position.saturating_add(1);
         }
         Some(())
+    }
+
+    /// Bytes that were not read yet.
+    pub(super) fn left_bytes(&self) -> usize {
+        self.body.len()
     }
 
     fn take(&mut self, len: usize) -> Option<Bytes> {
@@ -386,7 +406,7 @@ impl Iterator for Records {
         let key = self.take(key_bytes)?;
         let data = self.take(data_bytes)?;
         let position = Position(self.position);
-        self.position += 1;
+        self.position = self.position.saturating_add(1);
         let partition_key = PartitionKey::stored(ByteString::try_from(key).ok()?);
         Some(StoredRecord { position, arrival: self.arrival, partition_key, explicit_hash, data })
     }

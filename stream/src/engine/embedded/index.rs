@@ -23,7 +23,7 @@ pub(super) struct BlockRef {
 
 impl BlockRef {
     fn last(&self) -> Position {
-        Position(self.first.0 + u64::from(self.count.saturating_sub(1)))
+        Position(self.first.0.saturating_add(u64::from(self.count.saturating_sub(1))))
     }
 }
 
@@ -76,6 +76,12 @@ impl SegmentIndex {
         self.blocks * size_of::<BlockRef>() + self.shards.len() * 64
     }
 
+    /// The shards that have blocks.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn shards(&self) -> impl Iterator<Item = ShardIndex> {
+        self.shards.keys().copied()
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut shards: Vec<_> = self.shards.iter().collect();
         shards.sort_by_key(|(shard, _)| **shard);
@@ -97,9 +103,13 @@ impl SegmentIndex {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let mut index = Self::default();
+        let mut before = None;
         while !fields.0.is_empty() {
             let shard = ShardIndex(fields.u32()?);
             let count = fields.u32()? as usize;
+            if count == 0 || before.replace(shard).is_some_and(|before| before >= shard) {
+                return None;
+            }
             let mut body = Fields(fields.slice(count.checked_mul(BLOCK_BYTES)?)?);
             let blocks = (0..count).map(|_| decode_block(&mut body)).collect::<Option<Vec<_>>>()?;
             index.blocks += blocks.len();

@@ -19,6 +19,10 @@ mod file;
 mod folder;
 mod footers;
 mod frame;
+pub(crate) mod fsck;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::indexing_slicing, reason = "a judge may fail")]
+pub(crate) mod fuzzing;
 mod index;
 mod log;
 mod newest;

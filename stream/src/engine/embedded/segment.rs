@@ -26,8 +26,10 @@ const HEADER_MAGIC: [u8; 4] = *b"TMsg";
 const TRAILER_MAGIC: [u8; 4] = *b"TMft";
 const VERSION: u32 = 1;
 const PAGE: usize = 4096;
-const HEADER_FIELDS_BYTES: usize = 64;
-const TRAILER_BYTES: usize = 80;
+pub(super) const HEADER_FIELDS_BYTES: usize = 64;
+pub(super) const TRAILER_BYTES: usize = 80;
+/// Where a trailer has the segment's salt.
+const SALT_OFFSET: usize = 64;
 
 /// A segment's name and where it begins; the state at its first frame follows in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(super) struct Trailer {
     pub(super) index_offset: u64,
     pub(super) index_bytes: u32,
     pub(super) index_crc: u32,
-    state_bytes: u32,
+    pub(super) state_bytes: u32,
     state_crc: u32,
     pub(super) frames_end: u64,
     pub(super) next: Position,
@@ -98,8 +100,8 @@ impl Header {
         (header, out)
     }
 
-    fn encode_fields(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes as usize);
+    pub(super) fn encode_fields(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_FIELDS_BYTES);
         out.extend_from_slice(&HEADER_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
@@ -135,6 +137,10 @@ impl Header {
         let (number, salt) = (fields.u32()?, fields.u64()?);
         let (next, previous) = (Position(fields.u64()?), Position(fields.u64()?));
         let (state_bytes, state_crc) = (fields.u32()?, fields.u32()?);
+        let needed = (state_bytes as usize).checked_add(HEADER_FIELDS_BYTES)?;
+        if (header_bytes as usize) < needed || !(header_bytes as usize).is_multiple_of(PAGE) {
+            return None;
+        }
         Some(Self { log, number, salt, next, previous, bytes: header_bytes, state_bytes, state_crc })
     }
 
@@ -157,6 +163,12 @@ impl Header {
         Ok(header)
     }
 
+    /// Where the state is in the header.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn state_range(&self) -> std::ops::Range<usize> {
+        HEADER_FIELDS_BYTES..HEADER_FIELDS_BYTES + self.state_bytes as usize
+    }
+
     /// The log's state at the segment's first frame.
     pub(super) fn state(&self, file: &File) -> Result<LogState, LogError> {
         let damaged =
@@ -167,7 +179,7 @@ impl Header {
 }
 
 impl Trailer {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(TRAILER_BYTES);
         out.extend_from_slice(&TRAILER_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -201,8 +213,17 @@ impl Trailer {
             last_arrival: Timestamp::from_millis(fields.u64()?),
             salt: fields.u64()?,
         };
-        let crc = fields.u32()?;
-        (crc32c::crc32c(bytes.get(..TRAILER_BYTES - 8)?) == crc).then_some(trailer)
+        let (crc, reserved) = (fields.u32()?, fields.u32()?);
+        let is_sound = crc32c::crc32c(bytes.get(..TRAILER_BYTES - 8)?) == crc && reserved == 0;
+        is_sound.then_some(trailer)
+    }
+
+    /// Whether a file ends in a trailer of this salt that is not sound.
+    pub(super) fn is_damaged(file: &[u8], salt: u64) -> bool {
+        let Some((_, bytes)) = file.split_last_chunk::<TRAILER_BYTES>() else { return false };
+        let says_so = bytes.starts_with(&TRAILER_MAGIC)
+            || bytes.get(SALT_OFFSET..).is_some_and(|rest| rest.starts_with(&salt.to_le_bytes()));
+        says_so && Self::decode(bytes).is_none()
     }
 
     /// The trailer of a segment file, if it was closed.
@@ -214,8 +235,8 @@ impl Trailer {
         let bytes = file.read_at(file_bytes - TRAILER_BYTES as u64, TRAILER_BYTES)?;
         // A footer of an earlier use of the file has another salt, and one of a longer use points elsewhere.
         let fits = |trailer: &Self| {
-            trailer.salt == salt
-                && trailer.state_offset() + u64::from(trailer.state_bytes) == file_bytes - TRAILER_BYTES as u64
+            let end = trailer.state_offset().saturating_add(u64::from(trailer.state_bytes));
+            trailer.salt == salt && end == file_bytes - TRAILER_BYTES as u64
         };
         Ok(Self::decode(&bytes).filter(fits))
     }
@@ -237,12 +258,12 @@ impl Trailer {
         decode_state(&state, self.state_crc).filter(|state| state.next == self.next).ok_or_else(damaged)
     }
 
-    fn state_offset(&self) -> u64 {
+    pub(super) fn state_offset(&self) -> u64 {
         self.index_offset.saturating_add(u64::from(self.index_bytes))
     }
 }
 
-fn decode_state(bytes: &[u8], crc: u32) -> Option<LogState> {
+pub(super) fn decode_state(bytes: &[u8], crc: u32) -> Option<LogState> {
     (crc32c::crc32c(bytes) == crc).then(|| LogState::decode(bytes)).flatten()
 }
 
@@ -329,7 +350,7 @@ impl Scan {
 }
 
 /// Whether a frame is the one that follows.
-fn fits(head: &frame::Head, header: &Header, state: &LogState) -> bool {
+pub(super) fn fits(head: &frame::Head, header: &Header, state: &LogState) -> bool {
     let place = &head.place;
     place.log == header.log
         && place.segment == header.number

@@ -50,7 +50,7 @@ impl LogState {
     pub(super) fn apply(&mut self, head: &Head) {
         let first = head.place.first;
         for block in &head.blocks {
-            let last = Position(block.first.0 + u64::from(block.count.saturating_sub(1)));
+            let last = Position(block.first.0.saturating_add(u64::from(block.count.saturating_sub(1))));
             self.shards.entry(block.shard).or_default().tip = Some(Tip { position: last, arrival: block.arrival });
             self.last_arrival = self.last_arrival.max(block.arrival);
         }

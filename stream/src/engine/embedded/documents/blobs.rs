@@ -83,7 +83,7 @@ impl Blobs {
     }
 }
 
-fn hex(sha256: &[u8; 32]) -> String {
+pub(super) fn hex(sha256: &[u8; 32]) -> String {
     sha256.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -7,6 +7,7 @@
 
 mod blobs;
 mod change;
+mod fsck;
 mod keeper;
 mod view;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub(super) use self::fsck::{Blob, Copied, DocumentFound};
 pub(super) use self::view::View;
 
 use self::blobs::Blobs;

@@ -36,7 +36,7 @@ struct Open {
 #[error("sled in {}: {reason}", folder.display())]
 pub(in crate::engine::embedded) struct ViewError {
     folder: PathBuf,
-    reason: String,
+    pub(super) reason: String,
 }
 
 /// A document's revision and content.
@@ -158,7 +158,7 @@ impl View {
         self.with(|open| open.database.flush().map(drop))
     }
 
-    fn entries(&self, from: &[u8], limit: usize) -> Result<Vec<(sled::IVec, sled::IVec)>, ViewError> {
+    pub(super) fn entries(&self, from: &[u8], limit: usize) -> Result<Vec<(sled::IVec, sled::IVec)>, ViewError> {
         let from = from.max(behind_own_keys());
         self.with(|open| open.tree.range(from..).take(limit).collect())
     }
