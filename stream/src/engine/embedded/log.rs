@@ -365,6 +365,11 @@ impl Log {
         Ok(())
     }
 
+    /// Whether a frame that was not acknowledged may still lie behind the last that was.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.writer.lock().broken.is_some()
+    }
+
     /// The first position that the segments here can hold.
     pub(super) fn first_kept(&self) -> Position {
         self.first_kept

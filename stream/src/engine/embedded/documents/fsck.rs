@@ -59,7 +59,7 @@ impl Copied {
             return Ok(());
         }
         let highest = changes.iter().map(|change| change.revision).max().unwrap_or(0);
-        self.standing = Standing { applied: record.position, revision: self.standing.revision.max(highest) };
+        self.standing = Standing { applied: record.position, reserved: self.standing.reserved.max(highest) };
         self.view.apply(changes.iter(), self.standing).map_err(|error| error.reason)
     }
 

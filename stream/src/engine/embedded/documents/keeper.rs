@@ -344,7 +344,8 @@ impl Keeper {
         super::sync_tree(self.view.folder(), &self.shared.files)?;
         self.bytes_since_checkpoint = 0;
         self.log.trim(Position(self.standing.applied.0 + 1))?;
-        if self.blobs.names()?.is_empty() {
+        // A change that failed may yet be found in the log by the next start, and needs its blob then.
+        if self.log.is_in_doubt() || self.blobs.names()?.is_empty() {
             return Ok(());
         }
         let kept = self.view.blobs().map_err(|error| self.unavailable(&error))?;

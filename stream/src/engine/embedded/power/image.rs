@@ -178,7 +178,8 @@ impl Entries {
         let mut synced: HashMap<&Path, usize> = HashMap::new();
         for step in steps {
             if let Step::SyncFolder { path, began } = step {
-                synced.insert(path, *began);
+                let latest = synced.entry(path).or_default();
+                *latest = (*latest).max(*began);
             }
         }
         let mut cut: HashMap<PathBuf, bool> = HashMap::new();
