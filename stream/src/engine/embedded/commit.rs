@@ -15,7 +15,7 @@ use super::frame::{Body, MarkNote, Notes};
 use super::log::Log;
 use super::tail::Tail;
 use crate::engine::{AppendError, Appended, Generation, LogError, MarkChange, Position, SealError, Sealed};
-use crate::limits::{BODY_BYTES_MIN, COMMIT_APPENDS_MAX, COMMIT_BYTES_MAX, COMMIT_THREADS, MARKS_PER_LOG_MAX};
+use crate::limits::{COMMIT_APPENDS_MAX, COMMIT_BYTES_MAX, COMMIT_JOIN_WAIT_MAX, COMMIT_THREADS, MARKS_PER_LOG_MAX};
 use crate::record::Record;
 use crate::shard::ShardIndex;
 
@@ -25,6 +25,8 @@ pub(super) struct Queue {
     waiting: VecDeque<Work>,
     /// A thread has the log in hand, or will.
     is_scheduled: bool,
+    /// Large appends whose callers are encoding them.
+    encoding: u32,
     is_dropped: bool,
 }
 
@@ -45,6 +47,12 @@ pub(super) struct PendingAppend {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
+impl Work {
+    fn is_large(&self) -> bool {
+        matches!(self, Self::Append(PendingAppend { payload: Payload::Body { .. }, .. }))
+    }
+}
+
 /// The records of an append.
 #[derive(Debug)]
 pub(super) enum Payload {
@@ -56,11 +64,7 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    /// Encodes records that are worth it.
-    pub(super) fn new(records: Vec<(ShardIndex, Record)>, bytes: usize, tail: &Tail) -> Self {
-        if bytes < BODY_BYTES_MIN {
-            return Self::Records(records);
-        }
+    pub(super) fn encode(records: &[(ShardIndex, Record)], tail: &Tail) -> Self {
         let mut order: Vec<u32> = (0..records.len() as u32).collect();
         let shard_of = |index: &u32| records.get(*index as usize).map(|(shard, _)| *shard);
         order.sort_by_key(shard_of);
@@ -142,6 +146,15 @@ impl Committers {
         self.is_inline.store(false, Ordering::Release);
     }
 
+    /// Encodes a large append and puts it in its log's queue.
+    pub(super) fn encode_and_submit(&self, log: &Arc<Log>, encode: impl FnOnce() -> PendingAppend) {
+        log.queue.lock().encoding += 1;
+        let work = Work::Append(encode());
+        log.queue.lock().encoding -= 1;
+        self.submit(log, work);
+        log.encoded.notify_all();
+    }
+
     /// Puts work in a log's queue. The work's answer comes through its channel; when that is dropped the log is gone.
     pub(super) fn submit(&self, log: &Arc<Log>, work: Work) {
         let mut queue = log.queue.lock();
@@ -169,9 +182,13 @@ impl Committers {
 fn run(jobs: &Receiver<Job>, again: &Sender<Job>) {
     while let Ok(Job::Commit(log)) = jobs.recv() {
         log.commit_next();
-        // Others first: a busy log goes to the end of the line.
-        if log.has_more_work() {
-            let _ = again.send(Job::Commit(log));
+        while log.has_more_work() {
+            // Others first: a busy log goes to the end of the line, if there is one.
+            if !jobs.is_empty() {
+                let _ = again.send(Job::Commit(log));
+                break;
+            }
+            log.commit_next();
         }
     }
 }
@@ -223,6 +240,10 @@ impl Log {
 
     fn take_work(&self) -> Option<Group> {
         let mut queue = self.queue.lock();
+        if queue.waiting.front().is_some_and(Work::is_large) {
+            // Those who are about to come are worth waiting for: a sync of more bytes costs little more.
+            self.encoded.wait_while_for(&mut queue, |queue| queue.encoding > 0, COMMIT_JOIN_WAIT_MAX);
+        }
         let mut appends = Vec::new();
         let mut bytes = 0;
         while let Some(next) = queue.waiting.pop_front() {

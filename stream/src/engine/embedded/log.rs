@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::closing::{Close, Closing};
+use super::cold::ColdReads;
 use super::commit::Queue;
 use super::counts::Counters;
 use super::disk::Access;
@@ -44,8 +45,11 @@ pub(super) struct Log {
     pub(super) id: LogId,
     pub(super) shared: Arc<Shared>,
     pub(super) queue: Mutex<Queue>,
+    /// Told when a large append that was being encoded is in the queue.
+    pub(super) encoded: Condvar,
     pub(super) wakes: Wakes,
     pub(super) view: RwLock<View>,
+    pub(super) cold: ColdReads,
     closing: Closing,
     spares: Spares,
     folder: PathBuf,
@@ -142,8 +146,10 @@ impl Log {
             id,
             shared,
             queue: Mutex::default(),
+            encoded: Condvar::new(),
             wakes: Wakes::default(),
             view: RwLock::new(view),
+            cold: ColdReads::default(),
             closing: Closing::default(),
             spares: Spares::default(),
             folder: folder.to_owned(),

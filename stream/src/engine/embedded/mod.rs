@@ -11,6 +11,7 @@
 
 mod bytes;
 mod closing;
+mod cold;
 mod commit;
 mod counts;
 mod disk;
@@ -323,12 +324,12 @@ impl Engine for Embedded {
         let room = room.map_err(|_| overloaded())?;
         let (answer, answered) = oneshot::channel();
         let Append { records, marks } = append;
-        let payload = Payload::new(records, bytes, &self.shared.tail);
-        let pending = PendingAppend { generation, payload, marks, bytes, answer, _room: room };
+        let pending = |payload| PendingAppend { generation, payload, marks, bytes, answer, _room: room };
         if bytes < BODY_BYTES_MIN {
-            self.committers.commit_here(&log, Work::Append(pending));
+            self.committers.commit_here(&log, Work::Append(pending(Payload::Records(records))));
         } else {
-            self.committers.submit(&log, Work::Append(pending));
+            let encode = || pending(Payload::encode(&records, &self.shared.tail));
+            self.committers.encode_and_submit(&log, encode);
         }
         answered.await.map_err(|_| unavailable(self.let_go(&log)))?
     }

@@ -41,6 +41,7 @@ impl Log {
     ) -> Result<Option<Batch>, LogError> {
         let view = self.view.read();
         let state = view.state.shards.get(&shard).copied().unwrap_or_default();
+        let shards = view.state.shards.len();
         let batch =
             |records: Vec<StoredRecord>, next| Batch { records, next, tip: state.tip, closed_at: state.closed_at };
         if state.tip.is_none_or(|tip| !from.admits(tip.position)) {
@@ -49,6 +50,10 @@ impl Log {
         let start = from.max(state.purged_to.map_or(Bound::START, Bound::at));
         drop(view);
         let Some(plan) = self.plan(shard, start, limits, source)? else { return Ok(None) };
+        let reading = (source == Source::Disk).then(|| self.cold.begin(shard));
+        if let Some(reading) = &reading {
+            self.fetch_ahead(&plan, reading.is_crowded(shards))?;
+        }
         let Some(records) = self.gather(&plan, start, limits, source)? else { return Ok(None) };
         let next = records.last().map_or(from, |record| Bound::after(record.position));
         Ok(Some(batch(records, next)))
@@ -96,9 +101,6 @@ impl Log {
         limits: ReadLimits,
         source: Source,
     ) -> Result<Option<Vec<StoredRecord>>, LogError> {
-        if source == Source::Disk {
-            self.fetch_ahead(plan)?;
-        }
         let planned_records: usize = plan.iter().map(|planned| planned.block.count as usize).sum();
         let mut records: Vec<StoredRecord> = Vec::with_capacity(planned_records.min(limits.records_max));
         let mut bytes = 0;
@@ -121,12 +123,24 @@ impl Log {
         Ok(Some(records))
     }
 
-    /// Lets the system fetch all blocks at once: a shard's blocks lie apart, so it would not read ahead of itself.
-    fn fetch_ahead(&self, plan: &[Planned]) -> Result<(), LogError> {
-        for planned in plan {
+    /// Lets the system fetch all blocks at once: a shard's blocks lie apart, so it would not read ahead of itself. Where
+    /// most shards are being read, what lies between is wanted as well, and one long stretch is fetched faster.
+    fn fetch_ahead(&self, plan: &[Planned], is_crowded: bool) -> Result<(), LogError> {
+        let missing = |planned: &&Planned| {
             let BlockRef { offset, len, .. } = planned.block;
-            if self.shared.tail.get(self.id, planned.segment, offset, len).is_none() {
-                self.shared.files.shared(&planned.path, Access::Read)?.will_read(u64::from(offset), u64::from(len));
+            self.shared.tail.get(self.id, planned.segment, offset, len).is_none()
+        };
+        let missing: Vec<&Planned> = plan.iter().filter(missing).collect();
+        for of_segment in missing.chunk_by(|a, b| a.segment == b.segment) {
+            let Some((first, last)) = of_segment.first().zip(of_segment.last()) else { continue };
+            let file = self.shared.files.shared(&first.path, Access::Read)?;
+            if is_crowded {
+                let (start, end) = (u64::from(first.block.offset), u64::from(last.block.offset + last.block.len));
+                file.will_read(start, end - start);
+            } else {
+                for Planned { block, .. } in of_segment {
+                    file.will_read(u64::from(block.offset), u64::from(block.len));
+                }
             }
         }
         Ok(())
