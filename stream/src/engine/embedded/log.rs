@@ -27,6 +27,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
 
+/// Up to this size a body is copied behind its head, to be written at once.
+const SMALL_BODY_BYTES: usize = 16 << 10;
+
 /// What all logs of a node share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -435,6 +438,11 @@ impl Log {
 }
 
 fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]) -> Result<(), LogError> {
+    if let [body] = bodies
+        && body.bytes.len() < SMALL_BODY_BYTES
+    {
+        return file.write_at(&[head, &body.bytes].concat(), offset);
+    }
     file.write_at(head, offset)?;
     let mut at = offset + head.len() as u64;
     for body in bodies {
