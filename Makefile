@@ -54,8 +54,14 @@ rust-tools:
 	[ -z "$$missing" ] || { echo "Get Rust from https://rustup.rs, and a C compiler (cc) from your system's packages." >&2; exit 1; }
 	@rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
 
+# What tests of the node need. Where apt-get may, it installs what is missing.
 python-tools:
-	@missing=; for tool in python3 strace; do \
-	  command -v $$tool >/dev/null || { echo "$$tool is missing" >&2; missing=1; }; \
+	@missing=; for tool in python3 strace unshare; do \
+	  command -v $$tool >/dev/null || missing="$$missing $${tool/unshare/util-linux}"; \
 	done; \
-	[ -z "$$missing" ] || { echo "Get them from your system's packages." >&2; exit 1; }
+	[ -z "$$missing" ] && exit; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install --yes $$missing; \
+	else \
+	  echo "Get them from your system's packages:$$missing" >&2; exit 1; \
+	fi

@@ -118,6 +118,9 @@ impl Node {
         let triggers = Triggers::start(store.clone(), targets(&functions), board.clone());
         let mut registry = telemetry::registry();
         telemetry::register_triggers(&mut registry, board.clone(), clock);
+        if let Some(engine) = &embedded {
+            telemetry::register_engine(&mut registry, Arc::clone(engine));
+        }
         let metrics = HttpMetrics::register(&mut registry);
         let state = HttpState {
             store: store.clone(),

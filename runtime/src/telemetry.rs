@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -12,6 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use tidemill_stream::clock::Clock;
+use tidemill_stream::engine::embedded::{Counts, Embedded};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -120,6 +122,55 @@ impl Collector for TriggerMetrics {
     }
 }
 
+/// Adds the metrics of the engine's logs and documents, which are read off the engine when somebody asks.
+pub fn register_engine(registry: &mut Registry, engine: Arc<Embedded>) {
+    registry.register_collector(Box::new(EngineMetrics(engine)));
+}
+
+#[derive(Debug)]
+struct EngineMetrics(Arc<Embedded>);
+
+/// A metric's name, what it means, and where it is among the counts.
+type Counted = (&'static str, &'static str, fn(&Counts) -> u64);
+
+impl EngineMetrics {
+    /// Since the node was started. The exposition adds `_total`.
+    const COUNTERS: [Counted; 9] = [
+        ("log_commits", "Frames written and synced", |counts| counts.commits),
+        ("log_commit_records", "Records in frames written and synced", |counts| counts.commit_records),
+        ("log_commit_bytes", "Bytes of frames written and synced", |counts| counts.commit_bytes),
+        ("log_commit_failures", "Frames that were not written or not synced", |counts| counts.commit_failures),
+        ("log_corruptions", "Times that data on disk was found damaged", |counts| counts.corruptions),
+        ("log_torn_frames", "Last frames that a crash had torn, cut off at the start", |counts| counts.torn_frames),
+        ("log_segments_reused", "Segments begun in the file of a trimmed one", |counts| counts.segments_reused),
+        ("documents_checkpoints", "Checkpoints of the documents", |counts| counts.checkpoints),
+        ("documents_reopened", "Times the documents were opened anew after a failure", |counts| {
+            counts.documents_reopened
+        }),
+    ];
+    /// As of now.
+    const GAUGES: [Counted; 3] = [
+        ("tail_bytes", "Bytes of frames in memory for readers at the tip", |counts| counts.tail_bytes),
+        ("open_files", "Segment files that are kept open", |counts| counts.open_files),
+        ("pending_bytes", "Bytes of appends that wait for their commit", |counts| counts.pending_bytes),
+    ];
+}
+
+impl Collector for EngineMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.0.counts();
+        for (name, help, read) in Self::COUNTERS {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(read(&counts)).encode(metric)?;
+        }
+        for (name, help, read) in Self::GAUGES {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(read(&counts)).unwrap_or(i64::MAX)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
 fn labels(row: &TriggerStatus) -> [(&'static str, String); 2] {
     let shard = row.key.shard.map(|shard| shard.to_string()).unwrap_or_default();
     [("trigger", row.key.trigger.clone()), ("shard", shard)]
@@ -127,7 +178,10 @@ fn labels(row: &TriggerStatus) -> [(&'static str, String); 2] {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tidemill_stream::clock::Timestamp;
+    use tidemill_stream::engine::embedded::EmbeddedOptions;
+    use tidemill_stream::engine::{Change, Durability, Engine as _, Expect, Key};
     use tidemill_stream::shard::ShardIndex;
 
     use super::*;
@@ -158,6 +212,42 @@ mod tests {
             format!("tidemill_trigger_running{labels} 0"),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_counts_of_the_engine_are_shown_as_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Embedded::open(folder.path(), Clock::system(), EmbeddedOptions::default()).unwrap();
+        let engine = Arc::new(engine);
+        let mut registry = registry();
+        register_engine(&mut registry, Arc::clone(&engine));
+        for text in ["first", "second"] {
+            let change = Change { key: Key::new(text), expect: Expect::Any, value: Some(Bytes::from(text)) };
+            engine.compare_and_set(vec![change], Durability::Synced).await.unwrap();
+        }
+        let counts = engine.counts();
+        assert!(counts.commits >= 2 && counts.commit_bytes > 0 && counts.open_files > 0, "{counts:?}");
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for (name, kind, value) in [
+            ("log_commits_total", "counter", counts.commits),
+            ("log_commit_records_total", "counter", counts.commit_records),
+            ("log_commit_bytes_total", "counter", counts.commit_bytes),
+            ("log_commit_failures_total", "counter", 0),
+            ("log_corruptions_total", "counter", 0),
+            ("log_torn_frames_total", "counter", 0),
+            ("log_segments_reused_total", "counter", 0),
+            ("documents_checkpoints_total", "counter", counts.checkpoints),
+            ("documents_reopened_total", "counter", 0),
+            ("tail_bytes", "gauge", counts.tail_bytes),
+            ("open_files", "gauge", counts.open_files),
+            ("pending_bytes", "gauge", 0),
+        ] {
+            let family = name.trim_end_matches("_total");
+            for line in [format!("tidemill_{name} {value}"), format!("# TYPE tidemill_{family} {kind}")] {
+                assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Errors that several verbs share.
 
-use crate::engine::{AppendError, DocumentError, LogError};
+use crate::engine::{AppendError, Corruption, DocumentError, LogError};
 use crate::name::StreamName;
 use crate::shard::ShardIndex;
 
@@ -22,12 +22,28 @@ pub struct NoShard {
     pub shard: ShardIndex,
 }
 
+/// Data of a stream is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the data of the stream '{stream}' is damaged: {} at byte {}: {}", .corruption.file, .corruption.offset, .corruption.what
+)]
+pub struct Damaged {
+    /// The stream.
+    pub stream: StreamName,
+    /// Where.
+    #[source]
+    pub corruption: Corruption,
+}
+
 /// The engine failed: the caller may try again later.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A log failed.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A log is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// Documents failed.
     #[error(transparent)]
     Document(#[from] DocumentError),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future;
 
 use crate::engine::{Append, AppendError, Appended, LogId, Resolved};
-use crate::error::NoStream;
+use crate::error::{Damaged, NoStream};
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX, RECORD_BYTES_MAX};
 use crate::name::StreamName;
 use crate::record::Record;
@@ -33,6 +33,9 @@ pub enum PutFailure {
     /// There is no space. The record may be put again when there is some.
     #[error("the disk is full: {0}")]
     Full(String),
+    /// The log is damaged. Putting the record again is of no use until somebody has mended it.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// The log failed.
     #[error("{0}")]
     Internal(String),
@@ -168,6 +171,9 @@ impl Store {
                 Err(error) => part.failed(&PutFailure::Internal(error.to_string())),
             },
             Err(error @ AppendError::Overloaded { .. }) => part.failed(&PutFailure::Throughput(error.to_string())),
+            Err(AppendError::Damaged(corruption)) => {
+                part.failed(&Damaged { stream: stream.name.clone(), corruption }.into())
+            }
             Err(error @ AppendError::Full(_)) => part.failed(&PutFailure::Full(error.to_string())),
             Err(
                 error @ (AppendError::MarkConflict | AppendError::TooLarge { .. } | AppendError::Unavailable { .. }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::engine::{Bound, LogError, ReadLimits, Seek};
-use crate::error::{NoShard, NoStream, StoreError};
+use crate::error::{Damaged, NoShard, NoStream, StoreError};
 use crate::limits::{READ_BYTES_MAX, READ_RECORDS_MAX};
 use crate::record::StoredRecord;
 use crate::sequence::SequenceNumber;
@@ -125,8 +125,7 @@ fn known(stream: &Stream, shard: ShardIndex) -> Result<&crate::shard::Shard, Rea
 fn unreadable(stream: &Stream, error: LogError) -> ReadError {
     match error {
         LogError::NoLog(_) => NoStream { name: stream.name.clone() }.into(),
-        error @ (LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. }) => {
-            StoreError::from(error).into()
-        }
+        LogError::Corrupt(corruption) => StoreError::from(Damaged { stream: stream.name.clone(), corruption }).into(),
+        error @ (LogError::Io { .. } | LogError::Unavailable { .. }) => StoreError::from(error).into(),
     }
 }

@@ -1,6 +1,6 @@
 //! The store: the façade over an engine. Each verb is a file of its own with an `impl` block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::engine::{Bound, Change, Document, DocumentError, Durability, Engine, Expect, Health, Key, Revision};
+use crate::engine::{
+    Bound, Change, Document, DocumentError, Durability, Engine, Expect, Health, Key, Revision, StreamId, Trouble,
+};
 use crate::error::{NoStream, StoreError};
 use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
@@ -51,7 +53,15 @@ impl Store {
                 tracing::error!(stream = %name, %error, "a stream that was being made or deleted is not finished");
             }
         }
+        store.tell_troubles();
         Ok(store)
+    }
+
+    fn tell_troubles(&self) {
+        let Health::Degraded(troubles) = self.health() else { return };
+        for trouble in troubles {
+            tracing::error!(%trouble, "part of what is kept cannot be used; the rest goes on without it");
+        }
     }
 
     /// Runs work of several steps to its end, whatever becomes of the caller: half of it would be seen.
@@ -78,9 +88,16 @@ impl Store {
         &self.0.engine
     }
 
-    /// Whether the engine works.
+    /// Whether the engine works. Trouble with a log names its stream.
     pub fn health(&self) -> Health {
-        self.0.engine.health()
+        let Health::Degraded(troubles) = self.0.engine.health() else { return Health::Healthy };
+        let streams = self.streams();
+        let names: HashMap<StreamId, &StreamName> = streams.iter().map(|stream| (stream.id, &stream.name)).collect();
+        let named = |trouble: Trouble| match trouble.log.and_then(|log| names.get(&log.stream)) {
+            Some(name) => Trouble { what: format!("the stream '{name}': {trouble}"), ..trouble },
+            None => trouble,
+        };
+        Health::Degraded(troubles.into_iter().map(named).collect())
     }
 
     /// Moves whenever a stream is created, changed or deleted.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::Signal;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::build::{self, Build};
 use super::output::to_stdout;
@@ -100,6 +101,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 async fn run(args: NodeArgs, build: Build) -> anyhow::Result<()> {
     log_to_stderr(args.log_format, args.log.as_deref())?;
     check_exposure(args.listen.ip(), args.insecure)?;
+    raise_open_files();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
     let manifest = tokio::select! {
         manifest = load(&args.manifest, build) => manifest?,
@@ -157,6 +159,16 @@ fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
         return to_stdout(&serde_json::to_string(&Announcement { ready: true, address, pid: std::process::id() })?);
     }
     to_stdout(&format!("Tidemill is ready at http://{address} (Kinesis API; GET /status, /health, /metrics)"))
+}
+
+/// Segments and connections stay open, and what a shell allows is little: as many files as the system lets this process
+/// have. The engine takes its measure when it is opened, so this comes before.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        Ok(()) => debug!(before = ?limit.current, now = ?limit.maximum, "the limit of open files is raised"),
+        Err(error) => debug!(limit = ?limit.current, %error, "the limit of open files stays as it is"),
+    }
 }
 
 /// Anyone who can connect may do everything, so only this machine may connect unless the user says otherwise.

@@ -106,6 +106,12 @@ impl ApiError {
         Self::new(ErrorKind::InternalFailure, "Internal Service Failure: the node's log says more.")
     }
 
+    /// The node's own trouble, told in full: the caller may be the one who can do something about it.
+    pub(super) fn told(what: &'static str, error: &dyn Display) -> Self {
+        tracing::error!(%error, "{what}");
+        Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {error}."))
+    }
+
     pub(super) fn no_stream(name: &dyn Display, account: &str) -> Self {
         Self::new(ErrorKind::ResourceNotFound, format!("Stream {name} under account {account} not found."))
     }
@@ -129,7 +135,15 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal("the store failed", &error)
+        match error {
+            StoreError::Damaged(damaged) => Self::told("data is damaged", &damaged),
+            error @ (StoreError::Log(_)
+            | StoreError::Document(_)
+            | StoreError::Append(_)
+            | StoreError::Unreadable { .. }
+            | StoreError::CutShort(_)
+            | StoreError::NoRandomness(_)) => Self::internal("the store failed", &error),
+        }
     }
 }
 
@@ -219,11 +233,7 @@ impl ApiError {
                 let message = format!("Rate exceeded under account {account}: {reason}");
                 Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
             }
-            // What the operator must do is no secret: the producer may be the one who can.
-            PutFailure::Full(_) => {
-                tracing::error!(%failure, "a record could not be appended");
-                Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {failure}."))
-            }
+            PutFailure::Full(_) | PutFailure::Damaged(_) => Self::told("a record could not be appended", failure),
             PutFailure::Internal(reason) => Self::internal("a record could not be appended", reason),
         }
     }

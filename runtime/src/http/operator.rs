@@ -20,7 +20,8 @@ pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
 fn health_answer(health: Health) -> Response {
     match health {
         Health::Healthy => answer(StatusCode::OK, &json!({ "status": "healthy" })),
-        Health::Degraded(reasons) => {
+        Health::Degraded(troubles) => {
+            let reasons: Vec<String> = troubles.iter().map(ToString::to_string).collect();
             answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "degraded", "reasons": reasons }))
         }
     }
@@ -48,12 +49,14 @@ fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use tidemill_stream::engine::Trouble;
 
     use super::*;
 
     #[tokio::test]
     async fn a_node_with_trouble_is_unavailable_and_says_why() {
-        let response = health_answer(Health::Degraded(vec!["the disk is full".to_owned()]));
+        let trouble = Trouble { log: None, what: "the disk is full".to_owned() };
+        let response = health_answer(Health::Degraded(vec![trouble]));
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"reasons":["the disk is full"],"status":"degraded"}"#);

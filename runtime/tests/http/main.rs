@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod client;
+mod damage;
 mod node;
 mod operator;
 mod paging;

@@ -85,6 +85,12 @@ impl Node {
         Self { address, clock, client, tasks }
     }
 
+    /// A whole node that listens there; somebody else stops it.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { address, clock: Clock::system(), client, tasks: Tasks::new() }
+    }
+
     /// A node with a stream `s`.
     pub(crate) async fn with_stream(shards: u32) -> Self {
         let node = Self::start().await;

@@ -39,6 +39,9 @@ pub enum AppendError {
     /// There is no such log.
     #[error("there is no log {0}")]
     NoLog(LogId),
+    /// The log is damaged, and takes nothing.
+    #[error(transparent)]
+    Damaged(#[from] Corruption),
     /// The log cannot be written now.
     #[error("the log {log} cannot be written: {reason}")]
     Unavailable {

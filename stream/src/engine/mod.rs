@@ -317,8 +317,23 @@ pub enum Seek {
 pub enum Health {
     /// It does.
     Healthy,
-    /// Part of it does not; one line for each trouble.
-    Degraded(Vec<String>),
+    /// Part of it does not.
+    Degraded(Vec<Trouble>),
+}
+
+/// What does not work.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trouble {
+    /// The log that has it, if it is one log's.
+    pub log: Option<LogId>,
+    /// What it is, in one line.
+    pub what: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
 }
 
 /// Keeps logs and documents.

@@ -90,7 +90,9 @@ fn result<'a>(shards: &'a BTreeMap<ShardIndex, String>, outcome: &PutOutcome) ->
             ..PutRecordsResult::default()
         },
         Err(PutFailure::Throughput(reason)) => failed("ProvisionedThroughputExceededException", reason),
-        Err(failure @ PutFailure::Full(_)) => failed("InternalFailure", &failure.to_string()),
+        Err(failure @ (PutFailure::Full(_) | PutFailure::Damaged(_))) => {
+            failed("InternalFailure", &failure.to_string())
+        }
         Err(PutFailure::Internal(reason)) => failed("InternalFailure", reason),
     }
 }

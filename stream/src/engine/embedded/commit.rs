@@ -395,7 +395,8 @@ impl Log {
             LogError::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => {
                 AppendError::Full(io::Error::new(io::ErrorKind::StorageFull, error.to_string()))
             }
-            LogError::NoLog(_) | LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. } => {
+            LogError::Corrupt(corruption) => corruption.clone().into(),
+            LogError::NoLog(_) | LogError::Io { .. } | LogError::Unavailable { .. } => {
                 AppendError::Unavailable { log: self.id, reason: error.to_string() }
             }
         }

@@ -13,6 +13,7 @@ use super::closing::{Close, Closing};
 use super::cold::ColdReads;
 use super::commit::Queue;
 use super::counts::Counters;
+use super::damage::Damage;
 use super::disk::Access;
 use super::file::{File, Files};
 use super::footers::Footers;
@@ -53,6 +54,7 @@ pub(super) struct Log {
     pub(super) wakes: Wakes,
     pub(super) view: RwLock<View>,
     pub(super) cold: ColdReads,
+    pub(super) damage: Damage,
     closing: Closing,
     spares: Spares,
     folder: PathBuf,
@@ -153,6 +155,7 @@ impl Log {
             wakes: Wakes::default(),
             view: RwLock::new(view),
             cold: ColdReads::default(),
+            damage: Damage::default(),
             closing: Closing::default(),
             spares: Spares::default(),
             folder: folder.to_owned(),
@@ -384,10 +387,11 @@ impl Log {
         self.first_kept
     }
 
-    /// Why the log takes no records, if it does not.
-    pub(super) fn trouble(&self) -> Option<String> {
+    /// Why the log takes no records, if it does not, and what is damaged in it.
+    pub(super) fn troubles(&self) -> Vec<String> {
         let failed = self.failed.lock().clone();
-        failed.map(|reason| format!("the log {} took no records at the last try: {reason}", self.id))
+        let failed = failed.map(|reason| format!("the log {} took no records at the last try: {reason}", self.id));
+        failed.into_iter().chain(self.damage().map(|damage| damage.to_string())).collect()
     }
 
     pub(super) fn stats(&self) -> Result<LogStats, LogError> {

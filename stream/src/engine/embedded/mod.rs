@@ -14,6 +14,7 @@ mod closing;
 mod cold;
 mod commit;
 mod counts;
+mod damage;
 mod disk;
 mod documents;
 mod file;
@@ -59,14 +60,14 @@ use self::footers::Footers;
 use self::frame::Notes;
 use self::log::{Log, Shared};
 use self::newest::Newest;
-use self::open::{open_logs, open_meta, parse_log_id, trouble};
+use self::open::{open_logs, open_meta, parse_log_id, troubles};
 use self::read::Source;
 use self::state::LogState;
 use self::tail::Tail;
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
     Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
-    Sealed, Seek, StreamId, Ticket, UnknownTicket,
+    Sealed, Seek, StreamId, Ticket, Trouble, UnknownTicket,
 };
 use crate::clock::Clock;
 use crate::limits::{BODY_BYTES_MIN, FOOTER_BYTES_MAX, READS_MAX};
@@ -174,14 +175,6 @@ impl Embedded {
         permits.saturating_sub(self.room.available_permits()) * PERMIT_BYTES
     }
 
-    /// Counts what readers find to be damaged.
-    fn counted<T>(&self, read: Result<T, LogError>) -> Result<T, LogError> {
-        if matches!(read, Err(LogError::Corrupt(_))) {
-            self.shared.counters.corruptions.inc();
-        }
-        read
-    }
-
     /// Ends the threads. Work that none of them has in hand is let go.
     fn stop(&self) {
         self.committers.stop();
@@ -242,9 +235,9 @@ impl Engine for Embedded {
 
     fn health(&self) -> Health {
         let logs = self.logs.read();
-        let mut troubles: Vec<String> = logs.iter().filter_map(|(id, slot)| trouble(*id, slot)).collect();
-        troubles.extend(self.meta.trouble());
-        troubles.extend(self.documents.trouble());
+        let mut troubles: Vec<Trouble> = logs.iter().flat_map(|(id, slot)| troubles(*id, slot)).collect();
+        let of_documents = self.meta.troubles().into_iter().chain(self.documents.trouble());
+        troubles.extend(of_documents.map(|what| Trouble { log: None, what }));
         troubles.sort();
         if troubles.is_empty() { Health::Healthy } else { Health::Degraded(troubles) }
     }
@@ -304,14 +297,15 @@ impl Engine for Embedded {
 
     async fn stats(&self, id: LogId) -> Result<LogStats, LogError> {
         let log = self.log(id)?;
-        blocking(id, move || log.stats()).await
+        blocking(id, move || log.watched(log.stats())).await
     }
 
     async fn append(&self, id: LogId, generation: Generation, append: Append) -> Result<Appended, AppendError> {
         super::check_append(&append)?;
         let unavailable = |error: LogError| match error {
             LogError::NoLog(log) => AppendError::NoLog(log),
-            error @ (LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. }) => {
+            LogError::Corrupt(corruption) => corruption.into(),
+            error @ (LogError::Io { .. } | LogError::Unavailable { .. }) => {
                 AppendError::Unavailable { log: id, reason: error.to_string() }
             }
         };
@@ -373,7 +367,7 @@ impl Engine for Embedded {
         }
         let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
         let reader = Arc::clone(&log);
-        let batch = self.counted(blocking(id, move || reader.read(shard, from, limits, Source::Disk)).await)?;
+        let batch = blocking(id, move || reader.watched(reader.read(shard, from, limits, Source::Disk))).await?;
         batch.ok_or_else(|| log.unavailable("a read from disk found nothing to read"))
     }
 
@@ -383,7 +377,7 @@ impl Engine for Embedded {
             return log.seek(shard, to);
         }
         let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
-        self.counted(blocking(id, move || log.seek(shard, to)).await)
+        blocking(id, move || log.watched(log.seek(shard, to))).await
     }
 
     async fn changed(&self, id: LogId, shard: ShardIndex, from: Bound, wait: Duration) {

@@ -10,15 +10,16 @@ use parking_lot::Mutex;
 use super::log::{Log, Shared};
 use super::state::LogState;
 use super::{META, Slot, segment};
-use crate::engine::{LogError, LogId, StreamId};
+use crate::engine::{LogError, LogId, StreamId, Trouble};
 use crate::limits::{OPENING_THREADS, RETENTION_DEFAULT};
 
-pub(super) fn trouble(id: LogId, slot: &Slot) -> Option<String> {
-    match slot {
-        Slot::Open(log) => log.trouble(),
-        Slot::Damaged(corruption) => Some(corruption.to_string()),
-        Slot::Unavailable(reason) => Some(format!("the log {id} is unavailable: {reason}")),
-    }
+pub(super) fn troubles(id: LogId, slot: &Slot) -> Vec<Trouble> {
+    let lines = match slot {
+        Slot::Open(log) => log.troubles(),
+        Slot::Damaged(corruption) => vec![corruption.to_string()],
+        Slot::Unavailable(reason) => vec![format!("the log {id} is unavailable: {reason}")],
+    };
+    lines.into_iter().map(|what| Trouble { log: Some(id), what }).collect()
 }
 
 pub(super) fn open_meta(folder: &Path, shared: &Arc<Shared>) -> Result<Log, LogError> {
@@ -55,7 +56,8 @@ pub(super) fn open_logs(folder: &Path, shared: &Arc<Shared>) -> Result<HashMap<L
     Ok(logs.into_inner())
 }
 
-/// `None` for a crash while the log was created or dropped: the store finishes either.
+/// `None` for a crash while the log was created or dropped: the store finishes either. What is wrong with a log is told
+/// by the store, which knows its stream.
 fn open_slot(id: LogId, folder: &Path, shared: &Arc<Shared>) -> Option<Slot> {
     let opened = match has_segments(folder, shared) {
         Ok(true) => Log::open(id, folder, Arc::clone(shared)),
@@ -70,9 +72,6 @@ fn open_slot(id: LogId, folder: &Path, shared: &Arc<Shared>) -> Option<Slot> {
     };
     if matches!(slot, Slot::Damaged(_)) {
         shared.counters.corruptions.inc();
-    }
-    if let Some(trouble) = trouble(id, &slot) {
-        tracing::error!(log = %id, trouble, "a log could not be opened; the others go on without it");
     }
     Some(slot)
 }

@@ -149,9 +149,10 @@ async fn damage_before_the_last_frame_is_an_error_that_says_where_and_harms_no_o
     assert_eq!(corruption.file, segment.display().to_string());
     assert!(corruption.offset < last && corruption.offset > 0);
     assert_eq!(corruption.log, LOG);
-    assert!(matches!(engine.health(), Health::Degraded(troubles) if troubles.len() == 1));
+    let trouble = Trouble { log: Some(LOG), what: corruption.to_string() };
+    assert_eq!(engine.health(), Health::Degraded(vec![trouble]));
     let refused = engine.append(LOG, Generation::FIRST, Append { records: vec![record(b"4")], marks: vec![] }).await;
-    assert!(matches!(refused, Err(AppendError::Unavailable { .. })), "{refused:?}");
+    assert!(matches!(&refused, Err(AppendError::Damaged(found)) if *found == corruption), "{refused:?}");
     let other = LogId { stream: StreamId(2), part: 0 };
     engine.log_put(other, SETTINGS).await.unwrap();
     engine.append(other, Generation::FIRST, Append { records: vec![record(b"1")], marks: vec![] }).await.unwrap();
