@@ -106,6 +106,12 @@ impl ApiError {
         Self::new(ErrorKind::InternalFailure, "Internal Service Failure: the node's log says more.")
     }
 
+    /// What the operator must do is no secret: the caller may be the one who can.
+    fn full(what: &'static str, error: &dyn Display) -> Self {
+        tracing::error!(%error, "{what}");
+        Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {error}."))
+    }
+
     pub(super) fn no_stream(name: &dyn Display, account: &str) -> Self {
         Self::new(ErrorKind::ResourceNotFound, format!("Stream {name} under account {account} not found."))
     }
@@ -129,6 +135,9 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_full() {
+            return Self::full("the store failed", &format_args!("the disk is full: {error}"));
+        }
         Self::internal("the store failed", &error)
     }
 }
@@ -219,11 +228,7 @@ impl ApiError {
                 let message = format!("Rate exceeded under account {account}: {reason}");
                 Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
             }
-            // What the operator must do is no secret: the producer may be the one who can.
-            PutFailure::Full(_) => {
-                tracing::error!(%failure, "a record could not be appended");
-                Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {failure}."))
-            }
+            PutFailure::Full(_) => Self::full("a record could not be appended", failure),
             PutFailure::Internal(reason) => Self::internal("a record could not be appended", reason),
         }
     }
