@@ -65,9 +65,9 @@ impl SmallDisk {
         Ok(root.join(self.mount.strip_prefix("/")?).join(name))
     }
 
-    /// Writes a file until the disk is full.
+    /// Writes on in a file until the disk is full.
     fn fill(&self, node: &Node) -> Result<()> {
-        let mut filler = File::create(self.path(node, "filler")?)?;
+        let mut filler = File::options().create(true).append(true).open(self.path(node, "filler")?)?;
         loop {
             match filler.write(&[7; 4096]) {
                 Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
@@ -212,8 +212,10 @@ async fn create(client: &Client, name: &str) -> Result<Option<String>> {
 }
 
 /// Asks for streams on the full disk, long enough for all parts of the node to meet it.
-async fn create_in_vain(client: &Client) -> Result<()> {
+async fn create_in_vain(disk: &SmallDisk, node: &Node, client: &Client) -> Result<()> {
     for number in 0..CREATIONS {
+        // A log of its own needs less than the smallest put, and a footer gives back what its segment did not need.
+        disk.fill(node)?;
         let Some(message) = create(client, &format!("in-vain-{number}")).await? else {
             bail!("a stream was created on a full disk");
         };
@@ -259,7 +261,7 @@ async fn fill_and_ask_in_vain(disk: &SmallDisk, node: &Node, producer: &mut Prod
         producer.put_until_full(bytes).await?;
     }
     check_put_records(&producer.client, SIZES[0]).await?;
-    create_in_vain(&producer.client).await?;
+    create_in_vain(disk, node, &producer.client).await?;
     producer.check().await
 }
 

@@ -370,9 +370,7 @@ impl Log {
         let mut spare = None;
         for (index, segment) in gone.iter().enumerate() {
             let removed = match self.spares.place_for(&self.folder, &segment.path, files) {
-                Some(kept) if spare.is_none() => {
-                    files.rename(&segment.path, &kept.path).map(|()| spare = Some(kept))
-                }
+                Some(kept) if spare.is_none() => files.rename(&segment.path, &kept.path).map(|()| spare = Some(kept)),
                 Some(_) | None => files.remove(&segment.path),
             };
             if let Err(error) = removed {

@@ -116,7 +116,8 @@ impl Embedded {
         let reserve = Reserve::open(folder.path.clone(), options.reserve_bytes, Arc::clone(&shared));
         let meta = Arc::new(open_meta(&meta_folder, &shared)?);
         let view = View::open(&folder.path.join("sled")).map_err(|error| meta.unavailable(&error.to_string()))?;
-        let documents = Documents::open(view, &folder.path, Arc::clone(&meta), Arc::new(reserve), options.checkpoint_bytes)?;
+        let documents =
+            Documents::open(view, &folder.path, Arc::clone(&meta), Arc::new(reserve), options.checkpoint_bytes)?;
         shared.files.sync_folder(&folder.path)?;
         let logs = open_logs(&logs_folder, &shared)?;
         let started =
@@ -413,6 +414,10 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| LogError::Unavailable { log, reason: error.to_string() })?
 }
 
+#[cfg(test)]
+mod bound_tests;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]

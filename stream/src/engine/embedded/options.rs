@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::limits::{CHECKPOINT_BYTES, OPEN_FILES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, RESERVE_BYTES, SEGMENT_BYTES, TAIL_BYTES_MAX};
+use crate::limits::{
+    CHECKPOINT_BYTES, OPEN_FILES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, RESERVE_BYTES, SEGMENT_BYTES, TAIL_BYTES_MAX,
+};
 
 /// Settings of the engine. The defaults are those of [`crate::limits`].
 #[derive(Debug, Clone)]

@@ -46,7 +46,7 @@ pub(super) struct Documents {
     blobs: Arc<Blobs>,
     pub(super) reserve: Arc<Reserve>,
     requests: Mutex<Option<mpsc::Sender<Request>>>,
-    room: Arc<Semaphore>,
+    pub(super) room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
     /// Why the last change failed, until one succeeds.
@@ -85,7 +85,9 @@ impl Documents {
 
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Document>, DocumentError> {
         for _ in 0..LOOK_UPS_MAX {
-            let Some((revision, content)) = self.view.get(key.as_str()).map_err(|error| view_failed(&error))? else { return Ok(None) };
+            let Some((revision, content)) = self.view.get(key.as_str()).map_err(|error| view_failed(&error))? else {
+                return Ok(None);
+            };
             if let Some(value) = self.value(content).await? {
                 return Ok(Some(Document { key: key.clone(), revision, value }));
             }
