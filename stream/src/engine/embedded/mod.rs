@@ -220,7 +220,7 @@ impl Embedded {
     }
 
     /// An error while what is left of the disk is kept for deletions.
-    async fn leave_reserve_alone(&self, log: LogId) -> Result<(), AppendError> {
+    async fn leave_reserve_alone(&self, log: LogId) -> std::io::Result<()> {
         let reserve = &self.documents.reserve;
         if reserve.is_held() {
             return Ok(());
@@ -228,9 +228,7 @@ impl Embedded {
         let again = Arc::clone(reserve);
         let held = blocking(log, move || Ok(again.hold())).await;
         match reserve.trouble() {
-            Some(full) if !held.unwrap_or(false) => {
-                Err(AppendError::Full(std::io::Error::new(std::io::ErrorKind::StorageFull, full)))
-            }
+            Some(full) if !held.unwrap_or(false) => Err(std::io::Error::new(std::io::ErrorKind::StorageFull, full)),
             Some(_) | None => Ok(()),
         }
     }
@@ -291,6 +289,9 @@ impl Engine for Embedded {
             }
             Err(LogError::NoLog(_)) => {
                 let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
+                let path = folder.display().to_string();
+                let full = |cause| LogError::Io { action: "create the folder", path, cause };
+                self.leave_reserve_alone(id).await.map_err(full)?;
                 let log =
                     blocking(id, move || Log::create(id, &folder, shared, LogState::new(settings.retention))).await?;
                 self.logs.write().entry(id).or_insert_with(|| Slot::Open(Arc::new(log)));
@@ -329,7 +330,7 @@ impl Engine for Embedded {
             }
         };
         let log = self.log(id).map_err(unavailable)?;
-        self.leave_reserve_alone(id).await?;
+        self.leave_reserve_alone(id).await.map_err(AppendError::Full)?;
         let bytes = append.records.iter().map(|(_, record)| record.size_bytes()).sum::<usize>();
         let permits = (bytes.div_ceil(PERMIT_BYTES).max(1)).min(self.options.pending_bytes_max.div_ceil(PERMIT_BYTES));
         let room = Arc::clone(&self.room).acquire_many_owned(permits as u32);
