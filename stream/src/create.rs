@@ -78,7 +78,12 @@ impl Store {
                 self.remember(Arc::clone(&made));
                 Some(made)
             }
-            Err(DocumentError::Unknown | DocumentError::TooLarge { .. } | DocumentError::Unavailable(_)) => None,
+            Err(
+                DocumentError::Unknown
+                | DocumentError::TooLarge { .. }
+                | DocumentError::Full(_)
+                | DocumentError::Unavailable(_),
+            ) => None,
         }
     }
 

@@ -88,9 +88,12 @@ impl Store {
                 Ok(Cursor { revision, bound: to })
             }
             Err(DocumentError::Conflict { found, .. }) => Err(MoveCursorError::Stale { shard, found }),
-            Err(error @ (DocumentError::Unknown | DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
-                Err(StoreError::from(error).into())
-            }
+            Err(
+                error @ (DocumentError::Unknown
+                | DocumentError::TooLarge { .. }
+                | DocumentError::Full(_)
+                | DocumentError::Unavailable(_)),
+            ) => Err(StoreError::from(error).into()),
         }
     }
 

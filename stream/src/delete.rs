@@ -37,7 +37,7 @@ impl Store {
                 }
                 Err(NoStream { name: name.clone() }.into())
             }
-            Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Unavailable(_))) => {
+            Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Full(_) | DocumentError::Unavailable(_))) => {
                 self.remember(known);
                 Err(StoreError::from(error).into())
             }

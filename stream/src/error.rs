@@ -65,3 +65,15 @@ pub enum StoreError {
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(String),
 }
+
+impl StoreError {
+    /// Whether it is for want of space on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_full(),
+            Self::Document(error) => matches!(error, DocumentError::Full(_)),
+            Self::Append(error) => matches!(error, AppendError::Full(_)),
+            Self::Damaged(_) | Self::Unreadable { .. } | Self::CutShort(_) | Self::NoRandomness(_) => false,
+        }
+    }
+}

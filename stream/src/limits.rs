@@ -78,6 +78,14 @@ pub const PENDING_CHANGE_BYTES_MAX: usize = 128 << 20;
 pub const LAZY_BYTES_MAX: usize = 16 << 20;
 /// Space that the disk must have before sled is opened anew after a failure.
 pub const REOPEN_FREE_BYTES: u64 = 2 << 20;
+/// Space that is kept for deletions on a full disk: sled is opened anew in it, and the meta log begins a segment.
+pub const RESERVE_BYTES: u64 = 4 << 20;
+/// How much larger a document may become and still count as one that needs no space.
+pub const RESERVE_GROWTH_BYTES_MAX: usize = 16;
+/// How often sled's folder is looked at until its last writer has let go of it.
+pub const REOPEN_TRIES_MAX: usize = 100;
+/// How long it is left alone in between.
+pub const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 /// Changes of documents that one commit joins.
 pub const COMMIT_CHANGES_MAX: usize = 256;
 /// Bytes of the log of documents after which sled is brought to the disk and the log trimmed.

@@ -201,7 +201,7 @@ impl Store {
         for _ in 0..CHANGE_TRIES_MAX {
             match self.0.engine.compare_and_set(changes.to_vec(), durability).await {
                 Err(DocumentError::Unknown) => is_in_doubt = true,
-                Err(DocumentError::Unavailable(_)) if is_in_doubt => break,
+                Err(DocumentError::Full(_) | DocumentError::Unavailable(_)) if is_in_doubt => break,
                 done => return done,
             }
             let Ok(settled) = self.settle(changes).await else { break };

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::Blob;
@@ -23,15 +23,17 @@ use tidemill_tests::client;
 use tidemill_tests::node::{Node, Setup};
 use tokio::time::Instant;
 
-const DISK: &str = "size=24m";
+const DISK: &str = "size=40m";
 /// What is removed later, to make space.
-const BALLAST_BYTES: usize = 6 << 20;
+const BALLAST_BYTES: usize = 12 << 20;
 /// Records of ever smaller sizes, so that the last of the space is used.
 const SIZES: [usize; 3] = [200 << 10, 5 << 10, 100];
 /// More than the disk holds of the smallest.
 const PUTS_MAX: usize = 100_000;
 /// Streams that are asked for in vain: more than the node can keep note of before it gets to its disk.
 const CREATIONS: usize = 500;
+/// Producers that put all the time, so that whatever space there is, is taken.
+const GREEDY: usize = 4;
 /// A node that is not back by then does not come back by itself.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
 const FULL: &str = "the disk is full";
@@ -63,9 +65,9 @@ impl SmallDisk {
         Ok(root.join(self.mount.strip_prefix("/")?).join(name))
     }
 
-    /// Writes a file until the disk is full.
+    /// Writes on in a file until the disk is full.
     fn fill(&self, node: &Node) -> Result<()> {
-        let mut filler = File::create(self.path(node, "filler")?)?;
+        let mut filler = File::options().create(true).append(true).open(self.path(node, "filler")?)?;
         loop {
             match filler.write(&[7; 4096]) {
                 Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
@@ -127,13 +129,11 @@ impl Producer {
     async fn put(&mut self, bytes: usize) -> Result<Option<String>> {
         let number = self.next;
         self.next += 1;
-        let data = Blob::new(format!("{number} {}", " ".repeat(bytes)));
-        let put = self.client.put_record().stream_name("orders").partition_key("k").data(data).send().await;
-        let Err(error) = put else {
+        let refused = put(&self.client, "orders", format!("{number} {}", " ".repeat(bytes))).await?;
+        if refused.is_none() {
             self.acknowledged.insert(number);
-            return Ok(None);
-        };
-        refusal(error).map(Some)
+        }
+        Ok(refused)
     }
 
     /// Puts records of this size until one is refused, for want of space.
@@ -156,6 +156,13 @@ impl Producer {
         ensure!(lost.is_empty(), "of {} acknowledged records {lost:?} are lost", self.acknowledged.len());
         ensure!(read.iter().all(|number| *number < self.next), "there are records that nobody put");
         Ok(())
+    }
+}
+
+async fn put(client: &Client, stream: &str, data: String) -> Result<Option<String>> {
+    match client.put_record().stream_name(stream).partition_key("k").data(Blob::new(data)).send().await {
+        Ok(_) => Ok(None),
+        Err(error) => refusal(error).map(Some),
     }
 }
 
@@ -185,6 +192,18 @@ async fn read_all(client: &Client) -> Result<Vec<usize>> {
     }
 }
 
+/// Deletes a stream on the full disk, while others take whatever space they get.
+async fn delete_while_others_put(client: &Client, name: &str) -> Result<()> {
+    let mut greedy = tokio::task::JoinSet::new();
+    for _ in 0..GREEDY {
+        let client = client.clone();
+        greedy.spawn(async move { while put(&client, "greedy", "x".repeat(SIZES[1])).await.is_ok() {} });
+    }
+    let deleted = client.delete_stream().stream_name(name).send().await;
+    greedy.shutdown().await;
+    deleted.map(drop).map_err(|error| anyhow!("{name} was not deleted: {:?}", refusal(error)))
+}
+
 async fn create(client: &Client, name: &str) -> Result<Option<String>> {
     match client.create_stream().stream_name(name).shard_count(1).send().await {
         Ok(_) => Ok(None),
@@ -193,10 +212,14 @@ async fn create(client: &Client, name: &str) -> Result<Option<String>> {
 }
 
 /// Asks for streams on the full disk, long enough for all parts of the node to meet it.
-async fn create_in_vain(client: &Client) -> Result<()> {
+async fn create_in_vain(disk: &SmallDisk, node: &Node, client: &Client) -> Result<()> {
     for number in 0..CREATIONS {
-        let refused = create(client, &format!("in-vain-{number}")).await?;
-        ensure!(refused.is_some(), "a stream was created on a full disk");
+        // A log of its own needs less than the smallest put, and a footer gives back what its segment did not need.
+        disk.fill(node)?;
+        let Some(message) = create(client, &format!("in-vain-{number}")).await? else {
+            bail!("a stream was created on a full disk");
+        };
+        ensure!(message.contains(FULL), "creation {number} was refused otherwise: {message}");
     }
     Ok(())
 }
@@ -230,6 +253,18 @@ async fn recover(producer: &mut Producer) -> Result<()> {
     Ok(())
 }
 
+/// Fills the disk, to the last byte of it, and asks for what needs space.
+async fn fill_and_ask_in_vain(disk: &SmallDisk, node: &Node, producer: &mut Producer) -> Result<()> {
+    producer.put_until_full(SIZES[0]).await?;
+    disk.fill(node)?;
+    for bytes in SIZES {
+        producer.put_until_full(bytes).await?;
+    }
+    check_put_records(&producer.client, SIZES[0]).await?;
+    create_in_vain(disk, node, &producer.client).await?;
+    producer.check().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_puts_keeps_what_it_has_and_recovers_by_itself() -> Result<()> {
     namespaces_work()?;
@@ -240,14 +275,7 @@ async fn a_full_disk_refuses_puts_keeps_what_it_has_and_recovers_by_itself() -> 
     fs::write(&ballast, vec![1; BALLAST_BYTES])?;
     let mut producer = Producer { client: client::sdk(&node.url()), next: 0, acknowledged: BTreeSet::new() };
     ensure!(create(&producer.client, "before").await?.is_none(), "no stream on an empty disk");
-    producer.put_until_full(SIZES[0]).await?;
-    disk.fill(&node)?;
-    for bytes in SIZES {
-        producer.put_until_full(bytes).await?;
-    }
-    check_put_records(&producer.client, SIZES[0]).await?;
-    create_in_vain(&producer.client).await?;
-    producer.check().await?;
+    fill_and_ask_in_vain(&disk, &node, &mut producer).await?;
     println!("{} records acknowledged on a disk of {DISK}", producer.acknowledged.len());
     fs::remove_file(ballast)?;
     recover(&mut producer).await?;
@@ -257,6 +285,35 @@ async fn a_full_disk_refuses_puts_keeps_what_it_has_and_recovers_by_itself() -> 
     producer.check().await?;
     let streams = producer.client.list_streams().send().await?.stream_names;
     ensure!(streams.iter().any(|name| name.starts_with("new-")), "the new stream is not there: {streams:?}");
+    node.stop()?;
+    Ok(())
+}
+
+/// Deleting a stream is how users make space: it must work when there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_deleted_on_a_full_disk_gives_its_space_back() -> Result<()> {
+    namespaces_work()?;
+    let folder = tempfile::tempdir()?;
+    let disk = SmallDisk::new(folder.path())?;
+    let node = disk.setup.start()?;
+    let mut producer = Producer { client: client::sdk(&node.url()), next: 0, acknowledged: BTreeSet::new() };
+    for name in ["bulk", "greedy"] {
+        ensure!(create(&producer.client, name).await?.is_none(), "no stream on an empty disk");
+    }
+    for _ in 0..BALLAST_BYTES / SIZES[0] {
+        ensure!(put(&producer.client, "bulk", "x".repeat(SIZES[0])).await?.is_none(), "the disk is too small");
+    }
+    fill_and_ask_in_vain(&disk, &node, &mut producer).await?;
+    delete_while_others_put(&producer.client, "bulk").await?;
+    let streams = producer.client.list_streams().send().await?.stream_names;
+    ensure!(!streams.contains(&"bulk".to_owned()), "the stream is still there: {streams:?}");
+    recover(&mut producer).await?;
+    producer.check().await?;
+    let node = disk.kill(node)?.start()?;
+    producer.client = client::sdk(&node.url());
+    producer.check().await?;
+    let streams = producer.client.list_streams().send().await?.stream_names;
+    ensure!(!streams.contains(&"bulk".to_owned()), "the stream has come back: {streams:?}");
     node.stop()?;
     Ok(())
 }

@@ -135,6 +135,9 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_full() {
+            return Self::told("the store failed", &format_args!("the disk is full: {error}"));
+        }
         match error {
             StoreError::Damaged(damaged) => Self::told("data is damaged", &damaged),
             error @ (StoreError::Log(_)

@@ -1,5 +1,7 @@
 //! What can go wrong in an engine. Each error says what the caller should do.
 
+use std::io;
+
 use super::{Generation, Key, LogId, Revision, Ticket};
 
 /// Why an append was not done, or may not have been.
@@ -28,8 +30,8 @@ pub enum AppendError {
         bytes: usize,
     },
     /// No space is left. Try again when there is some.
-    #[error("no space is left for the log")]
-    Full(#[source] std::io::Error),
+    #[error("no space is left for the log: {0}")]
+    Full(#[source] io::Error),
     /// Too many appends are waiting already. Try again later.
     #[error("{waiting_bytes} bytes are waiting to be committed already")]
     Overloaded {
@@ -69,7 +71,7 @@ pub enum LogError {
         /// On which file.
         path: String,
         /// What the system said.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The log cannot be used now.
     #[error("the log {log} is unavailable: {reason}")]
@@ -79,6 +81,13 @@ pub enum LogError {
         /// Why.
         reason: String,
     },
+}
+
+impl LogError {
+    /// Whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 /// Where bytes on disk are not what was written.
@@ -136,6 +145,9 @@ pub enum DocumentError {
         /// Its size.
         bytes: usize,
     },
+    /// No space is left. Nothing was changed. Deletions, and changes to something no larger, have space of their own.
+    #[error("no space is left for documents: {0}")]
+    Full(String),
     /// Documents cannot be used now.
     #[error("the documents are unavailable: {0}")]
     Unavailable(String),

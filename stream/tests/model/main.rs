@@ -42,14 +42,24 @@ const SMALL_TAIL_BYTES: usize = 64 << 10;
 /// Cases that a failing one is shrunk by at most: each takes a part of a second.
 const SHRINKS_MAX: u32 = 500;
 
-/// The engine's settings, of four kinds in turn.
+/// Small enough that a log has many segments, and logs of documents are trimmed.
+const SMALL_SEGMENT_BYTES: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 64 << 10];
+const SMALL_CHECKPOINT_BYTES: u64 = 100_000;
+/// Copied with the rest of the folder at each kill.
+const SMALL_RESERVE_BYTES: u64 = 64 << 10;
+
+/// The engine's settings, of eight kinds in turn.
 fn options(seed: u64) -> EmbeddedOptions {
-    let mut options = EmbeddedOptions::default();
+    let mut options = EmbeddedOptions { reserve_bytes: SMALL_RESERVE_BYTES, ..EmbeddedOptions::default() };
     if seed & 1 == 1 {
         options.shards_per_log = 4;
     }
     if seed & 2 == 2 {
         options.tail_bytes_max = SMALL_TAIL_BYTES;
+    }
+    if seed & 4 == 4 {
+        options.segment_bytes = SMALL_SEGMENT_BYTES;
+        options.checkpoint_bytes = SMALL_CHECKPOINT_BYTES;
     }
     options
 }

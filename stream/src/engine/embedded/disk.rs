@@ -65,6 +65,12 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
         file.set_len(len)
     }
 
+    /// Bytes that can still be written where this folder lies.
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(folder)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// One file under another name; a file that had it is gone.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)

@@ -117,6 +117,11 @@ impl Files {
         self.disk.sync_folder(path).map_err(failed("sync the folder", path))
     }
 
+    /// Bytes that can still be written where this folder lies.
+    pub(super) fn free_bytes(&self, folder: &Path) -> Result<u64, LogError> {
+        self.disk.free_bytes(folder).map_err(failed("look for space in", folder))
+    }
+
     /// The names in a folder, sorted.
     pub(super) fn names(&self, path: &Path) -> Result<Vec<String>, LogError> {
         let mut names = self.disk.names(path).map_err(failed("list", path))?;

@@ -224,9 +224,7 @@ impl Log {
     /// After a failed write or sync: the segment ends behind its last synced frame, and a new one begins.
     fn repair(&self, writer: &mut Writer) -> Result<(), LogError> {
         let Some(reason) = writer.broken.clone() else { return Ok(()) };
-        if let Err(error) = self.end_segment(writer) {
-            return Err(self.unavailable(&format!("{reason}; and then: {error}")));
-        }
+        self.end_segment(writer)?;
         tracing::warn!(log = %self.id, reason, "the log goes on in a new segment after a failed write");
         writer.broken = None;
         Ok(())
@@ -263,9 +261,23 @@ impl Log {
         let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
         let (header, encoded) = Header::encode(self.id, writer.next_number, salt, &state);
         let needed = encoded.len() as u64 + frame_bytes;
-        let mut capacity = self.shared.segment_bytes.get(writer.step).copied().unwrap_or(0).max(needed);
+        let capacity = self.shared.segment_bytes.get(writer.step).copied().unwrap_or(0).max(needed);
         let file = self.fresh_file(capacity)?;
-        file.write_at(&encoded, 0)?;
+        let unfinished = Arc::clone(file.path());
+        // On a full disk what it has got already is better given back.
+        self.begin_in(file, writer, &header, &encoded, [needed, capacity])
+            .inspect_err(|_| drop(self.shared.files.remove(&unfinished)))
+    }
+
+    fn begin_in(
+        &self,
+        file: File,
+        writer: &mut Writer,
+        header: &Header,
+        encoded: &[u8],
+        [needed, mut capacity]: [u64; 2],
+    ) -> Result<(), LogError> {
+        file.write_at(encoded, 0)?;
         // The first segment of a log gets its blocks with its first frame: an idle log costs a header.
         let mut prepared = encoded.len() as u64;
         if writer.step > 0 {
@@ -280,7 +292,7 @@ impl Log {
         writer.next_number += 1;
         self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default() });
         let frames_end = u64::from(header.bytes);
-        writer.target = Some(Target { path, number, salt, frames_end, prepared, capacity });
+        writer.target = Some(Target { path, number, salt: header.salt, frames_end, prepared, capacity });
         Ok(())
     }
 
@@ -362,13 +374,15 @@ impl Log {
         self.closing.finish();
         let files = &self.shared.files;
         let mut spare = None;
-        for segment in &gone {
-            match self.spares.place_for(&self.folder, &segment.path, files) {
-                Some(kept) if spare.is_none() => {
-                    files.rename(&segment.path, &kept.path)?;
-                    spare = Some(kept);
-                }
-                Some(_) | None => files.remove(&segment.path)?,
+        for (index, segment) in gone.iter().enumerate() {
+            let removed = match self.spares.place_for(&self.folder, &segment.path, files) {
+                Some(kept) if spare.is_none() => files.rename(&segment.path, &kept.path).map(|()| spare = Some(kept)),
+                Some(_) | None => files.remove(&segment.path),
+            };
+            if let Err(error) = removed {
+                // To be tried again: a later one that goes while it stays would leave a gap.
+                self.view.write().closed.splice(0..0, gone.into_iter().skip(index));
+                return Err(error);
             }
         }
         files.sync_folder(&self.folder)?;
@@ -460,7 +474,8 @@ fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]) -> Result
 fn allocate_what_there_is(file: &File, wanted: u64, needed: u64) -> Result<u64, LogError> {
     match file.allocate(wanted) {
         Err(LogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull && needed < wanted => {
-            file.allocate(needed).map(|()| needed)
+            // Some file systems keep what they had found of the space that was wanted.
+            file.allocate(needed).and_then(|()| file.truncate(needed)).map(|()| needed)
         }
         allocated => allocated.map(|()| wanted),
     }

@@ -53,7 +53,7 @@ pub use self::options::EmbeddedOptions;
 use self::commit::{Committers, Payload, PendingAppend, PendingNote, Work};
 use self::counts::Counters;
 use self::disk::{Disk, System};
-use self::documents::{Documents, View};
+use self::documents::{Documents, Reserve, View};
 use self::file::Files;
 use self::folder::Folder;
 use self::footers::Footers;
@@ -119,9 +119,11 @@ impl Embedded {
         let folder = Folder::take(path, &shared.files)?;
         let (meta_folder, logs_folder) = (folder.path.join("meta"), folder.path.join("logs"));
         shared.files.create_folder(&logs_folder)?;
+        let reserve = Reserve::open(folder.path.clone(), options.reserve_bytes, Arc::clone(&shared));
         let meta = Arc::new(open_meta(&meta_folder, &shared)?);
         let view = View::open(&folder.path.join("sled")).map_err(|error| meta.unavailable(&error.to_string()))?;
-        let documents = Documents::open(view, &folder.path, Arc::clone(&meta), options.checkpoint_bytes)?;
+        let documents =
+            Documents::open(view, &folder.path, Arc::clone(&meta), Arc::new(reserve), options.checkpoint_bytes)?;
         shared.files.sync_folder(&folder.path)?;
         let logs = open_logs(&logs_folder, &shared)?;
         let started =
@@ -215,6 +217,20 @@ impl Embedded {
         }
     }
 
+    /// An error while what is left of the disk is kept for deletions.
+    async fn leave_reserve_alone(&self, log: LogId) -> std::io::Result<()> {
+        let reserve = &self.documents.reserve;
+        if reserve.is_held() {
+            return Ok(());
+        }
+        let again = Arc::clone(reserve);
+        let held = blocking(log, move || Ok(again.hold())).await;
+        match reserve.trouble() {
+            Some(full) if !held.unwrap_or(false) => Err(std::io::Error::new(std::io::ErrorKind::StorageFull, full)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn log_folder(&self, id: LogId) -> std::path::PathBuf {
         self.folder.path.join("logs").join(id.to_string())
     }
@@ -271,6 +287,9 @@ impl Engine for Embedded {
             }
             Err(LogError::NoLog(_)) => {
                 let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
+                let path = folder.display().to_string();
+                let full = |cause| LogError::Io { action: "create the folder", path, cause };
+                self.leave_reserve_alone(id).await.map_err(full)?;
                 let log =
                     blocking(id, move || Log::create(id, &folder, shared, LogState::new(settings.retention))).await?;
                 self.logs.write().entry(id).or_insert_with(|| Slot::Open(Arc::new(log)));
@@ -310,6 +329,7 @@ impl Engine for Embedded {
             }
         };
         let log = self.log(id).map_err(unavailable)?;
+        self.leave_reserve_alone(id).await.map_err(AppendError::Full)?;
         let bytes = append.records.iter().map(|(_, record)| record.size_bytes()).sum::<usize>();
         let permits = (bytes.div_ceil(PERMIT_BYTES).max(1)).min(self.options.pending_bytes_max.div_ceil(PERMIT_BYTES));
         let room = Arc::clone(&self.room).acquire_many_owned(permits as u32);
@@ -401,6 +421,10 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| LogError::Unavailable { log, reason: error.to_string() })?
 }
 
+#[cfg(test)]
+mod bound_tests;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]

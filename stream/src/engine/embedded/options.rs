@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::limits::{CHECKPOINT_BYTES, OPEN_FILES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, SEGMENT_BYTES, TAIL_BYTES_MAX};
+use crate::limits::{
+    CHECKPOINT_BYTES, OPEN_FILES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, RESERVE_BYTES, SEGMENT_BYTES, TAIL_BYTES_MAX,
+};
 
 /// Settings of the engine. The defaults are those of [`crate::limits`].
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct EmbeddedOptions {
     pub open_files_max: usize,
     /// Bytes of the log of documents after which sled is brought to the disk and the log trimmed.
     pub checkpoint_bytes: u64,
+    /// Bytes of the disk that are kept for deletions when it is full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for EmbeddedOptions {
@@ -33,6 +37,7 @@ impl Default for EmbeddedOptions {
             segment_bytes: SEGMENT_BYTES,
             open_files_max: open_files_max(),
             checkpoint_bytes: CHECKPOINT_BYTES,
+            reserve_bytes: RESERVE_BYTES,
         }
     }
 }

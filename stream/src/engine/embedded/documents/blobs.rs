@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -43,12 +43,18 @@ impl Blobs {
             return Ok(blob);
         }
         let new = path.with_extension("tmp");
-        let file = files.create(&new)?;
+        // On a full disk what was written of it is better given back.
+        self.write(value, &new, &path).inspect_err(|_| drop(files.remove(&new)))?;
+        Ok(blob)
+    }
+
+    fn write(&self, value: &[u8], new: &Path, path: &Path) -> Result<(), LogError> {
+        let files = &self.shared.files;
+        let file = files.create(new)?;
         file.write_at(value, 0)?;
         file.sync_all()?;
-        files.rename(&new, &path)?;
-        files.sync_folder(&self.folder)?;
-        Ok(blob)
+        files.rename(new, path)?;
+        files.sync_folder(&self.folder)
     }
 
     /// Reads a blob and checks it; `None` when there is no such file.

@@ -5,8 +5,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::blobs::hex;
+use super::catch_up::read_record;
 use super::change::{BlobId, Content, StoredChange};
-use super::keeper::read_record;
 use super::view::{Standing, View};
 use crate::engine::embedded::file::Files;
 use crate::engine::{LogError, LogId, Position, Revision};

@@ -10,23 +10,20 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::blobs::Blobs;
 use super::change::{Content, StoredChange};
+use super::reserve::Reserve;
+use super::staged::{Staged, needs_no_space};
 use super::view::{Standing, View, ViewError, newest_change, reserve_change};
-use super::{SHARD, unavailable};
+use super::{SHARD, Trouble};
 use crate::engine::embedded::META;
 use crate::engine::embedded::frame::{Body, Notes};
 use crate::engine::embedded::log::{Log, Shared};
-use crate::engine::embedded::read::Source;
-use crate::engine::{
-    Bound, Change, DocumentError, Durability, Key, LogError, LogId, Position, ReadLimits, Revision, check_expected,
-};
-use crate::limits::{BLOB_BYTES_MIN, COMMIT_CHANGES_MAX, LAZY_BYTES_MAX, REOPEN_FREE_BYTES};
+use crate::engine::{Change, DocumentError, Durability, LogError, LogId, Position, Revision};
+use crate::limits::{COMMIT_CHANGES_MAX, LAZY_BYTES_MAX};
 use crate::record::{PartitionKey, Record};
 
 /// Revisions of lazy changes that are reserved at once. A crash may take the changes back; their revisions are never
 /// given again.
 const REVISIONS_RESERVED: u64 = 1 << 20;
-/// Records of the meta log that are replayed at once.
-const REPLAY_LIMITS: ReadLimits = ReadLimits { records_max: 1000, bytes_max: 16 << 20 };
 
 /// Changes that somebody asks for.
 #[derive(Debug)]
@@ -38,23 +35,32 @@ pub(super) struct Request {
     pub(super) room: OwnedSemaphorePermit,
 }
 
+/// What documents are kept in.
+pub(super) struct Parts {
+    pub(super) view: Arc<View>,
+    pub(super) blobs: Arc<Blobs>,
+    pub(super) reserve: Arc<Reserve>,
+    pub(super) log: Arc<Log>,
+}
+
 pub(super) struct Keeper {
-    view: Arc<View>,
+    pub(super) view: Arc<View>,
     blobs: Arc<Blobs>,
-    log: Arc<Log>,
-    shared: Arc<Shared>,
-    standing: Standing,
+    pub(super) reserve: Arc<Reserve>,
+    pub(super) log: Arc<Log>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) standing: Standing,
     /// The last revision that was given; at most the one that is reserved.
     revision: u64,
     checkpoint_bytes: u64,
     bytes_since_checkpoint: u64,
     /// Changes that sled has and may not have handed to the system, by key: it forgets them when it is opened anew.
-    lazy: HashMap<String, StoredChange>,
+    pub(super) lazy: HashMap<String, StoredChange>,
     lazy_bytes: usize,
     /// Newest segments that sled does not remember yet.
     news: HashMap<LogId, Option<u32>>,
     /// Why sled does not have what the meta log has: it is opened anew before anything else is changed.
-    behind: Option<String>,
+    pub(super) behind: Option<Trouble>,
     changed: watch::Sender<u64>,
     failed: Arc<Mutex<Option<String>>>,
 }
@@ -62,18 +68,18 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Brings sled up to the meta log.
     pub(super) fn new(
-        view: Arc<View>,
-        blobs: Arc<Blobs>,
-        log: Arc<Log>,
+        parts: Parts,
         checkpoint_bytes: u64,
         changed: watch::Sender<u64>,
         failed: Arc<Mutex<Option<String>>>,
     ) -> Result<Self, LogError> {
+        let Parts { view, blobs, reserve, log } = parts;
         let standing = view.standing().map_err(|error| log.unavailable(&error.to_string()))?;
         let mut keeper = Self {
             shared: Arc::clone(&log.shared),
             view,
             blobs,
+            reserve,
             log,
             standing,
             revision: 0,
@@ -108,16 +114,53 @@ impl Keeper {
         self.checkpoint_or_warn();
     }
 
-    /// Judges each request on top of those before it, commits the durable ones in one frame, applies all, answers.
+    /// Serves a group. On a full disk what needs no space is served from the reserve, and the rest refused.
     fn serve(&mut self, group: Vec<Request>) {
-        if let Err(reason) = self.catch_up_if_behind() {
-            *self.failed.lock() = Some(reason.clone());
-            for request in group {
-                let _ = request.answer.send(Err(DocumentError::Unavailable(reason.clone())));
-            }
-            return;
+        if let Err(trouble) = self.catch_up_if_behind() {
+            return self.refuse(group, &trouble);
         }
-        let mut staged = Staged { revision: self.revision, overlay: Vec::new() };
+        let is_held = self.reserve.hold();
+        let full = self.reserve.trouble().map(|reason| Trouble { reason, is_full: true });
+        let group = match full {
+            Some(full) if !is_held => self.refuse_growth(group, &full),
+            Some(_) | None => group,
+        };
+        let (accepted, revision) = self.judge(group);
+        match self.make(&accepted, revision) {
+            Done::NotMade(full) if full.is_full && self.gives_up_reserve(&accepted) => {
+                let group = accepted.into_iter().map(|(request, _)| request).collect();
+                let group = self.refuse_growth(group, &full);
+                let (accepted, revision) = self.judge(group);
+                let done = self.make(&accepted, revision);
+                self.answer(accepted, &done);
+            }
+            done => self.answer(accepted, &done),
+        }
+    }
+
+    fn gives_up_reserve(&self, accepted: &[Accepted]) -> bool {
+        accepted.iter().any(|(request, _)| needs_no_space(request, &self.view)) && self.reserve.give_up()
+    }
+
+    /// Refuses what needs space, and returns the others.
+    fn refuse_growth(&self, group: Vec<Request>, full: &Trouble) -> Vec<Request> {
+        let (served, refused) = group.into_iter().partition(|request| needs_no_space(request, &self.view));
+        self.refuse(refused, full);
+        served
+    }
+
+    fn refuse(&self, group: Vec<Request>, trouble: &Trouble) {
+        if !group.is_empty() {
+            *self.failed.lock() = Some(trouble.reason.clone());
+        }
+        for request in group {
+            let _ = request.answer.send(Err(trouble.error()));
+        }
+    }
+
+    /// Judges each request on top of those before it, and answers those that are refused.
+    fn judge(&self, group: Vec<Request>) -> (Vec<Accepted>, u64) {
+        let mut staged = Staged::new(self.revision);
         let mut accepted = Vec::with_capacity(group.len());
         for request in group {
             match staged.judge(&self.view, &self.blobs, &request) {
@@ -125,42 +168,46 @@ impl Keeper {
                 Err(error) => drop(request.answer.send(Err(error))),
             }
         }
-        let done = self.make(&accepted, staged.revision);
-        *self.failed.lock() = match &done {
+        (accepted, staged.revision)
+    }
+
+    fn answer(&mut self, accepted: Vec<Accepted>, done: &Done) {
+        if accepted.is_empty() {
+            return;
+        }
+        *self.failed.lock() = match done {
             Done::Made => None,
-            Done::NotMade(reason) => Some(reason.clone()),
-            Done::Unknown => self.behind.clone(),
+            Done::NotMade(trouble) | Done::Unknown(trouble) => Some(trouble.reason.clone()),
         };
-        if done == Done::Made {
+        if *done == Done::Made {
             self.changed.send_modify(|count| *count += 1);
         }
         for (request, changes) in accepted {
             drop(request.room);
-            let _ = request.answer.send(match &done {
+            let _ = request.answer.send(match done {
                 Done::Made => Ok(changes.iter().map(|change| Revision(change.revision)).collect()),
-                Done::NotMade(reason) => Err(DocumentError::Unavailable(reason.clone())),
-                Done::Unknown => Err(DocumentError::Unknown),
+                Done::NotMade(trouble) => Err(trouble.error()),
+                Done::Unknown(_) => Err(DocumentError::Unknown),
             });
         }
     }
 
-    fn make(&mut self, accepted: &[(Request, Vec<StoredChange>)], revision: u64) -> Done {
+    /// Commits the durable changes in one frame, and applies all.
+    fn make(&mut self, accepted: &[Accepted], revision: u64) -> Done {
         let is_synced = |request: &Request| request.durability == Durability::Synced;
         let synced = accepted.iter().filter(|(request, _)| is_synced(request)).map(|(_, changes)| changes);
         let mut records: Vec<Record> = synced.map(|changes| stored_record(changes)).collect();
         let is_lazy = accepted.iter().any(|(request, _)| !is_synced(request));
         let reserved = self.reserved(revision, is_lazy);
-        let is_new_reserve = is_lazy && reserved > self.standing.reserved;
-        let has_synced = !records.is_empty();
-        if is_new_reserve {
+        if is_lazy && reserved > self.standing.reserved {
             records.push(stored_record(&[reserve_change(reserved)]));
         }
         let news = self.news();
         if !records.is_empty() && !news.is_empty() {
             records.push(stored_record(&news));
         }
-        if let Err(reason) = self.log_records(&records) {
-            return Done::NotMade(reason);
+        if let Err(error) = self.log_records(&records) {
+            return Done::NotMade(Trouble::from(&error));
         }
         self.revision = revision;
         self.standing.reserved = reserved;
@@ -168,23 +215,15 @@ impl Keeper {
             self.keep_if_lazy(request.durability, changes);
         }
         let changes = accepted.iter().flat_map(|(_, changes)| changes).chain(&news);
-        let applied = match self.view.apply(changes, self.standing) {
+        match self.view.apply(changes, self.standing) {
             Ok(()) => {
                 self.news.clear();
-                Ok(())
+                Done::Made
             }
             Err(error) => {
-                self.behind = Some(error.to_string());
-                self.catch_up_if_behind()
+                self.behind = Some(Trouble::from(&error));
+                self.catch_up_if_behind().map_or_else(Done::Unknown, |()| Done::Made)
             }
-        };
-        match applied {
-            Ok(()) => Done::Made,
-            Err(reason) if !has_synced => {
-                self.forget_lazy(accepted.iter().flat_map(|(_, changes)| changes));
-                Done::NotMade(reason)
-            }
-            Err(_) => Done::Unknown,
         }
     }
 
@@ -195,14 +234,13 @@ impl Keeper {
         if is_lazy && revision > self.standing.reserved { revision + REVISIONS_RESERVED } else { reserved }
     }
 
-    fn log_records(&mut self, records: &[Record]) -> Result<(), String> {
+    fn log_records(&mut self, records: &[Record]) -> Result<(), LogError> {
         if records.is_empty() {
             return Ok(());
         }
         let sorted: Vec<_> = records.iter().map(|record| (SHARD, record)).collect();
         let body = Body::encode(&sorted, Vec::new());
-        let committed = self.log.commit(vec![body], &Notes::default(), records.len() as u32);
-        let (head, _) = committed.map_err(|error| error.to_string())?;
+        let (head, _) = self.log.commit(vec![body], &Notes::default(), records.len() as u32)?;
         self.standing.applied = Position(head.next().0.saturating_sub(1));
         self.bytes_since_checkpoint += u64::from(head.frame_bytes);
         Ok(())
@@ -228,96 +266,8 @@ impl Keeper {
         }
     }
 
-    fn forget_lazy<'a>(&mut self, changes: impl Iterator<Item = &'a StoredChange>) {
-        for change in changes {
-            self.lazy.remove(&change.key);
-        }
-    }
-
-    /// Opens sled anew if it failed, and brings it up: from the meta log, and with what was only in its memory.
-    fn catch_up_if_behind(&mut self) -> Result<(), String> {
-        let Some(reason) = self.behind.clone() else { return Ok(()) };
-        self.catch_up().map_err(|error| format!("{reason}; it is not yet opened anew: {error}"))?;
-        tracing::warn!(reason, "sled was opened anew after it had failed; nothing is lost");
-        self.shared.counters.documents_reopened.inc();
-        self.behind = None;
-        Ok(())
-    }
-
-    fn catch_up(&mut self) -> Result<(), LogError> {
-        self.check_space()?;
-        self.view.reopen().map_err(|error| self.unavailable(&error))?;
-        self.standing = self.view.standing().map_err(|error| self.unavailable(&error))?;
-        self.check_reach()?;
-        self.replay()?;
-        self.restore_lazy().map_err(|error| self.unavailable(&error))
-    }
-
     pub(super) fn unavailable(&self, error: &ViewError) -> LogError {
         self.log.unavailable(&error.to_string())
-    }
-
-    fn restore_lazy(&self) -> Result<(), ViewError> {
-        let mut missing = Vec::new();
-        for change in self.lazy.values() {
-            let found = self.view.get(&change.key)?.map_or(0, |(revision, _)| revision.0);
-            if found < change.revision {
-                missing.push(change);
-            }
-        }
-        self.view.apply(missing.into_iter(), self.standing)
-    }
-
-    /// An error while the disk is so full that sled would fail again at once: until then it answers at least reads.
-    fn check_space(&self) -> Result<(), LogError> {
-        let probe = self.view.folder().with_extension("probe.tmp");
-        let allocated = self.shared.files.create(&probe).and_then(|file| file.allocate(REOPEN_FREE_BYTES));
-        self.shared.files.remove(&probe)?;
-        allocated
-    }
-
-    /// An error when sled and the meta log do not meet: one of them was lost, or brought back from an older time.
-    fn check_reach(&self) -> Result<(), LogError> {
-        let (applied, first) = (self.standing.applied, self.log.first_kept());
-        let folder = self.view.folder().display();
-        if first > Position(applied.0 + 1) {
-            let what = format!(
-                "sled in {folder} is older than the meta log reaches: it has position {}, and the log begins at {}",
-                applied.0, first.0
-            );
-            return Err(self.log.unavailable(&what));
-        }
-        let end = self.log.view.read().state.next;
-        if applied >= end {
-            let what = format!(
-                "the meta log ends at position {}, and sled in {folder} has seen {}: segments of the log are missing",
-                end.0.saturating_sub(1),
-                applied.0
-            );
-            return Err(self.log.unavailable(&what));
-        }
-        Ok(())
-    }
-
-    /// Brings sled up to the meta log.
-    fn replay(&mut self) -> Result<(), LogError> {
-        let mut from = Bound::after(self.standing.applied);
-        loop {
-            let batch = self.log.read(SHARD, from, REPLAY_LIMITS, Source::Disk)?;
-            let Some(batch) = batch.filter(|batch| !batch.records.is_empty() || !batch.is_at_tip()) else {
-                return Ok(());
-            };
-            from = batch.next;
-            for record in batch.records {
-                let changes = read_record(&record.data)
-                    .ok_or_else(|| self.log.unavailable("a document's change in the meta log cannot be read"))?;
-                let highest = changes.iter().map(|change| change.revision).max().unwrap_or(0);
-                let reserved = self.standing.reserved.max(highest);
-                self.standing = Standing { applied: record.position, reserved };
-                let applied = self.view.apply(changes.iter(), self.standing);
-                applied.map_err(|error| self.unavailable(&error))?;
-            }
-        }
     }
 
     fn checkpoint_or_warn(&mut self) {
@@ -336,7 +286,7 @@ impl Keeper {
     /// refers to.
     fn checkpoint(&mut self) -> Result<(), LogError> {
         if let Err(error) = self.view.flush() {
-            self.behind = Some(error.to_string());
+            self.behind = Some(Trouble::from(&error));
             return Err(self.unavailable(&error));
         }
         self.lazy.clear();
@@ -353,61 +303,19 @@ impl Keeper {
     }
 }
 
+/// A request and its changes.
+type Accepted = (Request, Vec<StoredChange>);
+
 /// What became of a group of changes.
 #[derive(Debug, PartialEq, Eq)]
 enum Done {
     Made,
-    NotMade(String),
-    /// They are in the log and not in sled: they are made when sled is opened anew.
-    Unknown,
-}
-
-/// Changes that are accepted but not yet applied.
-struct Staged {
-    revision: u64,
-    overlay: Vec<(String, Option<Revision>)>,
-}
-
-impl Staged {
-    fn judge(&mut self, view: &View, blobs: &Blobs, request: &Request) -> Result<Vec<StoredChange>, DocumentError> {
-        for change in &request.changes {
-            check_expected(change, self.found(view, &change.key)?)?;
-        }
-        let contents = request.changes.iter().map(|change| content(blobs, change.value.as_ref()));
-        let contents: Vec<_> = contents.collect::<Result<_, _>>()?;
-        Ok(request.changes.iter().zip(contents).map(|(change, content)| self.accept(change, content)).collect())
-    }
-
-    fn found(&self, view: &View, key: &Key) -> Result<Option<Revision>, DocumentError> {
-        if let Some((_, revision)) = self.overlay.iter().rev().find(|(staged, _)| staged == key.as_str()) {
-            return Ok(*revision);
-        }
-        Ok(view.get(key.as_str()).map_err(unavailable)?.map(|(revision, _)| revision))
-    }
-
-    fn accept(&mut self, change: &Change, content: Option<Content>) -> StoredChange {
-        self.revision += 1;
-        let key = change.key.as_str().to_owned();
-        self.overlay.push((key.clone(), content.is_some().then_some(Revision(self.revision))));
-        StoredChange { key, revision: self.revision, content }
-    }
-}
-
-/// A large value goes to a file of its own, before anything refers to it.
-fn content(blobs: &Blobs, value: Option<&Bytes>) -> Result<Option<Content>, DocumentError> {
-    match value {
-        None => Ok(None),
-        Some(value) if value.len() < BLOB_BYTES_MIN => Ok(Some(Content::Inline(value.to_vec()))),
-        Some(value) => blobs.put(value).map(|blob| Some(Content::Blob(blob))).map_err(unavailable),
-    }
+    NotMade(Trouble),
+    /// They are in the log, or in memory, and not in sled: they are made when sled is opened anew.
+    Unknown(Trouble),
 }
 
 fn stored_record(changes: &[StoredChange]) -> Record {
     let data = minicbor::to_vec(changes).map(Bytes::from).unwrap_or_default();
     Record { partition_key: PartitionKey::stored(ByteString::new()), explicit_hash: None, data }
-}
-
-/// The changes that a record of the meta log holds.
-pub(in crate::engine::embedded) fn read_record(data: &[u8]) -> Option<Vec<StoredChange>> {
-    minicbor::decode(data).ok()
 }

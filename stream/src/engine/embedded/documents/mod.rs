@@ -6,9 +6,12 @@
 //! all changes, in order.
 
 mod blobs;
+mod catch_up;
 mod change;
 mod fsck;
 mod keeper;
+mod reserve;
+mod staged;
 mod view;
 
 use std::path::Path;
@@ -20,11 +23,13 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::fsck::{Blob, Copied, DocumentFound};
+pub(super) use self::reserve::Reserve;
 pub(super) use self::view::View;
 
 use self::blobs::Blobs;
 use self::change::{BlobId, Content};
-use self::keeper::{Keeper, Request};
+use self::keeper::{Keeper, Parts, Request};
+use self::view::ViewError;
 use super::file::Files;
 use super::log::Log;
 use super::{META, PERMIT_BYTES, blocking};
@@ -41,8 +46,9 @@ const LOOK_UPS_MAX: usize = 8;
 pub(super) struct Documents {
     view: Arc<View>,
     blobs: Arc<Blobs>,
+    pub(super) reserve: Arc<Reserve>,
     requests: Mutex<Option<mpsc::Sender<Request>>>,
-    room: Arc<Semaphore>,
+    pub(super) room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
     /// Why the last change failed, until one succeeds.
@@ -51,13 +57,19 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Brings sled up to the meta log, and starts the thread. Blobs lie in `folder/blobs`.
-    pub(super) fn open(view: View, folder: &Path, log: Arc<Log>, checkpoint_bytes: u64) -> Result<Self, LogError> {
+    pub(super) fn open(
+        view: View,
+        folder: &Path,
+        log: Arc<Log>,
+        reserve: Arc<Reserve>,
+        checkpoint_bytes: u64,
+    ) -> Result<Self, LogError> {
         let view = Arc::new(view);
         let shared = Arc::clone(&log.shared);
         let blobs = Arc::new(Blobs::open(folder.join("blobs"), Arc::clone(&shared))?);
         let (changed, failed) = (watch::Sender::new(0), Arc::default());
-        let (known_view, known_blobs) = (Arc::clone(&view), Arc::clone(&blobs));
-        let keeper = Keeper::new(known_view, known_blobs, log, checkpoint_bytes, changed.clone(), Arc::clone(&failed))?;
+        let parts = Parts { view: Arc::clone(&view), blobs: Arc::clone(&blobs), reserve: Arc::clone(&reserve), log };
+        let keeper = Keeper::new(parts, checkpoint_bytes, changed.clone(), Arc::clone(&failed))?;
         for (log, number) in view.newest().map_err(|error| keeper.unavailable(&error))? {
             shared.newest.remember(log, number);
         }
@@ -70,12 +82,14 @@ impl Documents {
         })?;
         let (requests, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
         let room = Arc::new(Semaphore::new(PENDING_CHANGE_BYTES_MAX / PERMIT_BYTES));
-        Ok(Self { view, blobs, requests, room, thread, changed, failed })
+        Ok(Self { view, blobs, reserve, requests, room, thread, changed, failed })
     }
 
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Document>, DocumentError> {
         for _ in 0..LOOK_UPS_MAX {
-            let Some((revision, content)) = self.view.get(key.as_str()).map_err(unavailable)? else { return Ok(None) };
+            let Some((revision, content)) = self.view.get(key.as_str()).map_err(|error| view_failed(&error))? else {
+                return Ok(None);
+            };
             if let Some(value) = self.value(content).await? {
                 return Ok(Some(Document { key: key.clone(), revision, value }));
             }
@@ -90,7 +104,7 @@ impl Documents {
         limit: usize,
     ) -> Result<Vec<Document>, DocumentError> {
         let mut page = Vec::new();
-        for (key, (revision, content)) in self.view.list(prefix, after, limit).map_err(unavailable)? {
+        for (key, (revision, content)) in self.view.list(prefix, after, limit).map_err(|error| view_failed(&error))? {
             match content {
                 Content::Inline(value) => page.push(Document { key, revision, value: value.into() }),
                 Content::Blob(_) => page.extend(self.get(&key).await?),
@@ -120,7 +134,8 @@ impl Documents {
     /// Why documents do not change, if they do not.
     pub(super) fn trouble(&self) -> Option<String> {
         let failed = self.failed.lock().clone();
-        failed.map(|reason| format!("documents did not change at the last try: {reason}"))
+        let failed = failed.map(|reason| format!("documents did not change at the last try: {reason}"));
+        failed.or_else(|| self.reserve.trouble())
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<u64> {
@@ -130,7 +145,7 @@ impl Documents {
     /// Hands what sled has in memory to the system.
     #[cfg(test)]
     pub(super) fn flush(&self) -> Result<(), DocumentError> {
-        self.view.flush().map_err(unavailable)
+        self.view.flush().map_err(|error| view_failed(&error))
     }
 
     /// Ends the thread, after a checkpoint.
@@ -151,14 +166,43 @@ impl Documents {
 
     async fn blob(&self, blob: BlobId) -> Result<Option<Bytes>, DocumentError> {
         let blobs = Arc::clone(&self.blobs);
-        let read = blocking(META, move || blobs.get(&blob)).await.map_err(unavailable)?;
+        let read = blocking(META, move || blobs.get(&blob)).await.map_err(|error| log_failed(&error))?;
         Ok(read.map(Bytes::from))
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands where a function of an error is asked for")]
-fn unavailable(error: impl ToString) -> DocumentError {
-    DocumentError::Unavailable(error.to_string())
+/// Why a change was not made, for all whom it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trouble {
+    reason: String,
+    is_full: bool,
+}
+
+impl Trouble {
+    fn error(&self) -> DocumentError {
+        let reason = self.reason.clone();
+        if self.is_full { DocumentError::Full(reason) } else { DocumentError::Unavailable(reason) }
+    }
+}
+
+impl From<&LogError> for Trouble {
+    fn from(error: &LogError) -> Self {
+        Self { reason: error.to_string(), is_full: error.is_full() }
+    }
+}
+
+impl From<&ViewError> for Trouble {
+    fn from(error: &ViewError) -> Self {
+        Self { reason: error.to_string(), is_full: error.is_full }
+    }
+}
+
+fn log_failed(error: &LogError) -> DocumentError {
+    Trouble::from(error).error()
+}
+
+fn view_failed(error: &ViewError) -> DocumentError {
+    Trouble::from(error).error()
 }
 
 /// Syncs every file below a folder, and the folders.

@@ -2,14 +2,17 @@
 //! be closed and opened again at any time, which is the only way to make it forget an error.
 
 use std::collections::HashSet;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use parking_lot::RwLock;
 
 use super::change::{Content, StoredChange};
 use crate::engine::embedded::parse_log_id;
 use crate::engine::{Key, LogId, Position, Revision};
-use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX};
+use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX, REOPEN_PAUSE, REOPEN_TRIES_MAX};
 
 /// Names that no document has: they hold what sled must know beside the documents.
 const APPLIED: &[u8] = b"\0applied";
@@ -37,6 +40,7 @@ struct Open {
 pub(in crate::engine::embedded) struct ViewError {
     folder: PathBuf,
     pub(super) reason: String,
+    pub(super) is_full: bool,
 }
 
 /// A document's revision and content.
@@ -61,12 +65,25 @@ impl View {
     /// Lets sled go, with whatever error it has, and opens it again.
     pub(super) fn reopen(&self) -> Result<(), ViewError> {
         let mut open = self.open.write();
-        drop(open.take());
+        if open.take().is_some() {
+            self.wait_for_writers();
+        }
         let config = sled::Config::new().path(&self.folder).cache_capacity(DOCUMENT_CACHE_BYTES);
         let database = config.flush_every_ms(Some(500)).open().map_err(|error| self.failed(&error))?;
         let tree = database.open_tree("documents").map_err(|error| self.failed(&error))?;
         *open = Some(Open { database, tree });
         Ok(())
+    }
+
+    /// sled's writing threads may have its file, and the lock on it, a moment longer than it lives.
+    fn wait_for_writers(&self) {
+        let is_free = || fs::File::open(self.folder.join("db")).is_ok_and(|file| file.try_lock().is_ok());
+        for _ in 0..REOPEN_TRIES_MAX {
+            if is_free() {
+                return;
+            }
+            thread::sleep(REOPEN_PAUSE);
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -165,17 +182,21 @@ impl View {
 
     fn with<T>(&self, work: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, ViewError> {
         let open = self.open.read();
-        let closed = || ViewError { folder: self.folder.clone(), reason: "it could not be opened again".to_owned() };
+        let closed = || self.broken("it could not be opened again");
         work(open.as_ref().ok_or_else(closed)?).map_err(|error| self.failed(&error))
     }
 
     fn decode(&self, stored: &[u8]) -> Result<Found, ViewError> {
-        let unreadable = || ViewError { folder: self.folder.clone(), reason: "a document cannot be read".to_owned() };
-        Content::decode(stored).ok_or_else(unreadable)
+        Content::decode(stored).ok_or_else(|| self.broken("a document cannot be read"))
     }
 
     fn failed(&self, error: &sled::Error) -> ViewError {
-        ViewError { folder: self.folder.clone(), reason: error.to_string() }
+        let is_full = matches!(error, sled::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull);
+        ViewError { folder: self.folder.clone(), reason: error.to_string(), is_full }
+    }
+
+    fn broken(&self, reason: &str) -> ViewError {
+        ViewError { folder: self.folder.clone(), reason: reason.to_owned(), is_full: false }
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn options() -> EmbeddedOptions {
         checkpoint_bytes: 20_000,
         open_files_max: 6,
         tail_bytes_max: 100_000,
+        reserve_bytes: 0,
         ..EmbeddedOptions::default()
     }
 }
