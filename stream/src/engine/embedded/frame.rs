@@ -15,15 +15,13 @@
 //! file, or bytes that a producer made to look like a frame, are never taken for one. The blocks' CRCs stand in the
 //! head, so the head's CRC covers all, and a reader of one shard checks exactly what it reads.
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use minicbor::{Decode, Encode};
 
 use super::bytes::Fields;
 use crate::clock::Timestamp;
 use crate::engine::{Generation, LogId, Position, StreamId};
-use crate::record::{PartitionKey, Record, StoredRecord};
-use crate::shard::{HashKey, ShardIndex};
+use crate::record::Record;
+use crate::shard::ShardIndex;
 
 const MAGIC: [u8; 4] = *b"TMfr";
 const VERSION: u8 = 1;
@@ -35,7 +33,8 @@ const FIELDS_OFFSET: usize = 16;
 pub(super) const ALIGN: usize = 16;
 /// What stands before a record's hash, key and data.
 pub(super) const RECORD_HEAD_BYTES: usize = 7;
-const EXPLICIT_HASH: u8 = 1;
+/// A flag of a record: its hash follows.
+pub(super) const EXPLICIT_HASH: u8 = 1;
 
 /// What a frame changes besides records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
@@ -353,71 +352,16 @@ fn decode_block(fields: &mut Fields<'_>) -> Option<Block> {
     Some(block)
 }
 
-/// Reads the records of a block one by one, without a copy; ends early where the bytes are not records.
-pub(super) struct Records {
-    body: Bytes,
-    position: u64,
-    arrival: Timestamp,
-}
-
-impl Records {
-    pub(super) fn new(body: Bytes, first: Position, arrival: Timestamp) -> Self {
-        Self { body, position: first.0, arrival }
-    }
-
-    /// Steps over the records before `from`.
-    pub(super) fn skip_to(&mut self, from: Position) -> Option<()> {
-        while self.position < from.0 {
-            let (_, key_bytes, data_bytes) = self.lengths()?;
-            let _ = self.take(key_bytes + data_bytes)?;
-            self.position = self.position.saturating_add(1);
-        }
-        Some(())
-    }
-
-    /// Bytes that were not read yet.
-    pub(super) fn left_bytes(&self) -> usize {
-        self.body.len()
-    }
-
-    fn take(&mut self, len: usize) -> Option<Bytes> {
-        (len <= self.body.len()).then(|| self.body.split_to(len))
-    }
-
-    fn lengths(&mut self) -> Option<(Option<HashKey>, usize, usize)> {
-        let head = self.take(RECORD_HEAD_BYTES)?;
-        let mut fields = Fields(&head);
-        let (key_bytes, flags, data_bytes) = (fields.u16()?, fields.u8()?, fields.u32()?);
-        let hash = if flags & EXPLICIT_HASH == 0 {
-            None
-        } else {
-            let hash = self.take(16)?;
-            Some(HashKey(u128::from_le_bytes(Fields(&hash).array()?)))
-        };
-        Some((hash, usize::from(key_bytes), data_bytes as usize))
-    }
-}
-
-impl Iterator for Records {
-    type Item = StoredRecord;
-
-    fn next(&mut self) -> Option<StoredRecord> {
-        let (explicit_hash, key_bytes, data_bytes) = self.lengths()?;
-        let key = self.take(key_bytes)?;
-        let data = self.take(data_bytes)?;
-        let position = Position(self.position);
-        self.position = self.position.saturating_add(1);
-        let partition_key = PartitionKey::stored(ByteString::try_from(key).ok()?);
-        Some(StoredRecord { position, arrival: self.arrival, partition_key, explicit_hash, data })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::embedded::records::Records;
+    use crate::record::PartitionKey;
+    use crate::shard::HashKey;
 
     const PLACE: Place = Place {
         log: LogId { stream: StreamId(7), part: 1 },

@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
-use super::frame::{self, Found, Head, Records};
+use super::frame::{self, Found, Head};
 use super::index::SegmentIndex;
+use super::records::Records;
 use super::segment::{HEADER_FIELDS_BYTES, Header, TRAILER_BYTES, Trailer, decode_state};
 use super::state::LogState;
 use crate::clock::Timestamp;

@@ -31,6 +31,7 @@ mod newest;
 mod open;
 mod options;
 mod read;
+mod records;
 mod recover;
 mod segment;
 mod spare;

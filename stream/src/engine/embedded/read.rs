@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::Access;
-use super::frame::{RECORD_HEAD_BYTES, Records};
+use super::frame::RECORD_HEAD_BYTES;
 use super::index::{BlockRef, SegmentIndex};
 use super::log::{Log, Segment};
+use super::records::Records;
 use super::segment::corruption;
 use super::state::ShardState;
 use crate::clock::Timestamp;
