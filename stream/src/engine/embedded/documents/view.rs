@@ -65,9 +65,8 @@ impl View {
     /// Lets sled go, with whatever error it has, and opens it again.
     pub(super) fn reopen(&self) -> Result<(), ViewError> {
         let mut open = self.open.write();
-        if open.take().is_some() {
-            self.wait_for_writers();
-        }
+        drop(open.take());
+        self.wait_for_writers();
         let config = sled::Config::new().path(&self.folder).cache_capacity(DOCUMENT_CACHE_BYTES);
         let database = config.flush_every_ms(Some(500)).open().map_err(|error| self.failed(&error))?;
         let tree = database.open_tree("documents").map_err(|error| self.failed(&error))?;
@@ -75,9 +74,10 @@ impl View {
         Ok(())
     }
 
-    /// sled's writing threads may have its file, and the lock on it, a moment longer than it lives.
+    /// The writing threads of a sled that was open before may have its file, and the lock on it, a moment longer than it
+    /// lives.
     fn wait_for_writers(&self) {
-        let is_free = || fs::File::open(self.folder.join("db")).is_ok_and(|file| file.try_lock().is_ok());
+        let is_free = || fs::File::open(self.folder.join("db")).map_or(true, |file| file.try_lock().is_ok());
         for _ in 0..REOPEN_TRIES_MAX {
             if is_free() {
                 return;
