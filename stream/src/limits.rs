@@ -23,6 +23,10 @@ pub const RETENTION_DEFAULT: Duration = Duration::from_hours(24);
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 /// From this size on a document lies in a file of its own, beside sled.
 pub const BLOB_BYTES_MIN: usize = 64 << 10;
+/// How long sled may take to close; after some failures it never does.
+pub const SLED_CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Bytes of large documents that are written before those that nothing refers to are looked for.
+pub const BLOB_SWEEP_BYTES: u64 = 32 << 20;
 /// Documents that one page of a listing holds, bytes; the first is listed whatever its size.
 pub const LIST_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a document's or a mark's name.

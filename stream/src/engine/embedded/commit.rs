@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -136,7 +137,7 @@ impl Committers {
         }
         match log.take_if_idle(work) {
             None => {
-                tokio::task::block_in_place(|| log.commit_next());
+                log.commit_or_fail(|| tokio::task::block_in_place(|| log.commit_next()));
                 if log.has_more_work() {
                     let _ = self.jobs.send(Job::Commit(Arc::clone(log)));
                 }
@@ -164,6 +165,10 @@ impl Committers {
         queue.waiting.push_back(work);
         if !queue.is_scheduled {
             queue.is_scheduled = self.jobs.send(Job::Commit(Arc::clone(log))).is_ok();
+            if !queue.is_scheduled {
+                // The threads are gone: nobody is to wait for them.
+                queue.waiting.clear();
+            }
         }
     }
 
@@ -181,14 +186,14 @@ impl Committers {
 
 fn run(jobs: &Receiver<Job>, again: &Sender<Job>) {
     while let Ok(Job::Commit(log)) = jobs.recv() {
-        log.commit_next();
+        log.commit_or_fail(|| log.commit_next());
         while log.has_more_work() {
             // Others first: a busy log goes to the end of the line, if there is one.
             if !jobs.is_empty() {
                 let _ = again.send(Job::Commit(log));
                 break;
             }
-            log.commit_next();
+            log.commit_or_fail(|| log.commit_next());
         }
     }
 }
@@ -211,6 +216,18 @@ impl Log {
         let mut queue = self.queue.lock();
         queue.is_dropped = true;
         queue.waiting.clear();
+    }
+
+    pub(super) fn refuses_work(&self) -> bool {
+        self.queue.lock().is_dropped
+    }
+
+    /// A commit that breaks down (which would be a mistake in this program) fails its log: nobody waits for it, and the
+    /// other logs go on.
+    fn commit_or_fail(&self, commit: impl FnOnce()) {
+        if std::panic::catch_unwind(AssertUnwindSafe(commit)).is_err() {
+            self.fail("a commit broke down; restart the node, and report what its log says");
+        }
     }
 
     /// Takes work for a log that nobody has in hand: the caller has it then. Gives the work back where somebody has.

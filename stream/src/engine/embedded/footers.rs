@@ -36,6 +36,11 @@ impl Footers {
         Some(index)
     }
 
+    /// Forgets a log that is gone.
+    pub(super) fn forget(&self, log: LogId) {
+        self.recent.lock().retain(|entry| entry.log != log);
+    }
+
     /// Keeps an index, at the cost of those that were not used for longest. One is kept whatever its size.
     pub(super) fn keep(&self, log: LogId, segment: u32, index: Arc<SegmentIndex>) {
         let mut recent = self.recent.lock();

@@ -3,7 +3,6 @@
 //! The log promises that a frame is durable before anyone sees it, and that after a failed write or sync nothing is
 //! acknowledged until the log stands on a new segment behind the last frame that was synced.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,12 +23,10 @@ use super::segment::{self, Header, Trailer};
 use super::spare::Spares;
 use super::state::LogState;
 use super::tail::Tail;
+use super::writing::{allocate_what_there_is, write_frame};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
-
-/// Up to this size a body is copied behind its head, to be written at once.
-const SMALL_BODY_BYTES: usize = 16 << 10;
 
 /// What all logs of a node share.
 #[derive(Debug)]
@@ -58,8 +55,8 @@ pub(super) struct Log {
     closing: Closing,
     spares: Spares,
     folder: PathBuf,
-    /// The first position of the oldest segment when the log was opened.
-    first_kept: Position,
+    /// The first position of the oldest segment.
+    first_kept: Mutex<Position>,
     /// Why the last commit failed, until one succeeds.
     failed: Mutex<Option<String>>,
     writer: Mutex<Writer>,
@@ -159,7 +156,7 @@ impl Log {
             closing: Closing::default(),
             spares: Spares::default(),
             folder: folder.to_owned(),
-            first_kept,
+            first_kept: Mutex::new(first_kept),
             failed: Mutex::default(),
             writer: Mutex::new(Writer { next_number, target: None, step: 0, broken: None }),
         }
@@ -288,7 +285,9 @@ impl Log {
         let number = header.number;
         let path: Arc<Path> = segment::path(&self.folder, number).into();
         self.shared.files.publish(file, &path)?;
-        self.shared.newest.begun(self.id, number);
+        if !self.refuses_work() {
+            self.shared.newest.begun(self.id, number);
+        }
         writer.next_number += 1;
         self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default() });
         let frames_end = u64::from(header.bytes);
@@ -384,6 +383,7 @@ impl Log {
                 self.view.write().closed.splice(0..0, gone.into_iter().skip(index));
                 return Err(error);
             }
+            *self.first_kept.lock() = segment.next;
         }
         files.sync_folder(&self.folder)?;
         // Only now: written to before its old name is gone for good, it would be damage under that name.
@@ -398,13 +398,29 @@ impl Log {
 
     /// The first position that the segments here can hold.
     pub(super) fn first_kept(&self) -> Position {
-        self.first_kept
+        *self.first_kept.lock()
+    }
+
+    /// Waits for the footer that is being written.
+    pub(super) fn finish_closing(&self) {
+        self.closing.finish();
+    }
+
+    /// The log takes no more work: a commit of it broke down.
+    pub(super) fn fail(&self, reason: &str) {
+        *self.failed.lock() = Some(reason.to_owned());
+        self.refuse_work();
+    }
+
+    /// Why the last commit failed, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failed.lock().clone()
     }
 
     /// Why the log takes no records, if it does not, and what is damaged in it.
     pub(super) fn troubles(&self) -> Vec<String> {
-        let failed = self.failed.lock().clone();
-        let failed = failed.map(|reason| format!("the log {} took no records at the last try: {reason}", self.id));
+        let failed =
+            self.failure().map(|reason| format!("the log {} took no records at the last try: {reason}", self.id));
         failed.into_iter().chain(self.damage().map(|damage| damage.to_string())).collect()
     }
 
@@ -452,31 +468,5 @@ impl Log {
 
     pub(super) fn unavailable(&self, reason: &str) -> LogError {
         LogError::Unavailable { log: self.id, reason: reason.to_owned() }
-    }
-}
-
-fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]) -> Result<(), LogError> {
-    if let [body] = bodies
-        && body.bytes.len() < SMALL_BODY_BYTES
-    {
-        return file.write_at(&[head, &body.bytes].concat(), offset);
-    }
-    file.write_at(head, offset)?;
-    let mut at = offset + head.len() as u64;
-    for body in bodies {
-        file.write_at(&body.bytes, at)?;
-        at += body.bytes.len() as u64;
-    }
-    Ok(())
-}
-
-/// Gives a file its blocks: as many as it should have, or on a disk that is almost full as many as it must.
-fn allocate_what_there_is(file: &File, wanted: u64, needed: u64) -> Result<u64, LogError> {
-    match file.allocate(wanted) {
-        Err(LogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull && needed < wanted => {
-            // Some file systems keep what they had found of the space that was wanted.
-            file.allocate(needed).and_then(|()| file.truncate(needed)).map(|()| needed)
-        }
-        allocated => allocated.map(|()| wanted),
     }
 }

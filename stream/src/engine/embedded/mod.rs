@@ -37,6 +37,7 @@ mod segment;
 mod spare;
 mod state;
 mod tail;
+mod writing;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::counts::Counts;
@@ -85,12 +86,14 @@ pub struct Embedded {
     folder: Folder,
     options: EmbeddedOptions,
     shared: Arc<Shared>,
-    logs: RwLock<HashMap<LogId, Slot>>,
+    logs: Arc<RwLock<HashMap<LogId, Slot>>>,
+    /// Held while a log's folder is made or removed.
+    folders: Arc<Mutex<()>>,
     meta: Arc<Log>,
     documents: Documents,
     committers: Committers,
     room: Arc<Semaphore>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
 }
 
 /// A log, or why it could not be opened: the others go on.
@@ -122,6 +125,7 @@ impl Embedded {
         shared.files.create_folder(&logs_folder)?;
         let reserve = Reserve::open(folder.path.clone(), options.reserve_bytes, Arc::clone(&shared));
         let meta = Arc::new(open_meta(&meta_folder, &shared)?);
+        documents::rewrite_if_remembered(&folder.path.join("sled"), &shared.files)?;
         let view = View::open(&folder.path.join("sled")).map_err(|error| meta.unavailable(&error.to_string()))?;
         let documents =
             Documents::open(view, &folder.path, Arc::clone(&meta), Arc::new(reserve), options.checkpoint_bytes)?;
@@ -133,12 +137,13 @@ impl Embedded {
         Ok(Self {
             folder,
             shared,
-            logs: RwLock::new(logs),
+            logs: Arc::new(RwLock::new(logs)),
+            folders: Arc::default(),
             meta,
             documents,
             committers: Committers::start().map_err(started)?,
             room: Arc::new(Semaphore::new(permits)),
-            reads: Semaphore::new(READS_MAX),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
             options,
         })
     }
@@ -184,6 +189,7 @@ impl Embedded {
         for slot in self.logs.read().values() {
             if let Slot::Open(log) = slot {
                 log.refuse_work();
+                log.finish_closing();
             }
         }
         self.documents.close();
@@ -192,7 +198,8 @@ impl Embedded {
     /// Why work was let go.
     fn let_go(&self, log: &Log) -> LogError {
         let is_gone = !self.logs.read().contains_key(&log.id);
-        if is_gone { LogError::NoLog(log.id) } else { log.unavailable("the store is closed") }
+        let reason = log.failure().unwrap_or_else(|| "the store is closed".to_owned());
+        if is_gone { LogError::NoLog(log.id) } else { log.unavailable(&reason) }
     }
 
     fn log(&self, id: LogId) -> Result<Arc<Log>, LogError> {
@@ -291,10 +298,17 @@ impl Engine for Embedded {
                 let path = folder.display().to_string();
                 let full = |cause| LogError::Io { action: "create the folder", path, cause };
                 self.leave_reserve_alone(id).await.map_err(full)?;
-                let log =
-                    blocking(id, move || Log::create(id, &folder, shared, LogState::new(settings.retention))).await?;
-                self.logs.write().entry(id).or_insert_with(|| Slot::Open(Arc::new(log)));
-                Ok(())
+                let (logs, folders) = (Arc::clone(&self.logs), Arc::clone(&self.folders));
+                // Whoever asked may be gone when this comes to its turn, and another have made the log.
+                blocking(id, move || {
+                    let _turn = folders.lock();
+                    if !logs.read().contains_key(&id) {
+                        let log = Log::create(id, &folder, shared, LogState::new(settings.retention))?;
+                        logs.write().insert(id, Slot::Open(Arc::new(log)));
+                    }
+                    Ok(())
+                })
+                .await
             }
             Err(error) => Err(error),
         }
@@ -306,10 +320,13 @@ impl Engine for Embedded {
             log.refuse_work();
             log.wakes.wake_all();
         }
-        let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
+        let (folder, shared, folders) = (self.log_folder(id), Arc::clone(&self.shared), Arc::clone(&self.folders));
         blocking(id, move || {
+            let _turn = folders.lock();
             shared.files.remove_folder(&folder)?;
             shared.newest.dropped(id);
+            shared.footers.forget(id);
+            shared.tail.forget(id);
             folder.parent().map_or(Ok(()), |parent| shared.files.sync_folder(parent))
         })
         .await
@@ -386,9 +403,14 @@ impl Engine for Embedded {
         if let Some(batch) = log.read(shard, from, limits, Source::Memory)? {
             return Ok(batch);
         }
-        let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
+        let turn = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| log.unavailable("the store is closed"))?;
         let reader = Arc::clone(&log);
-        let batch = blocking(id, move || reader.watched(reader.read(shard, from, limits, Source::Disk))).await?;
+        // The read goes on if its caller does not wait for it: until it ends it counts.
+        let read = move || {
+            let _turn = turn;
+            reader.watched(reader.read(shard, from, limits, Source::Disk))
+        };
+        let batch = blocking(id, read).await?;
         batch.ok_or_else(|| log.unavailable("a read from disk found nothing to read"))
     }
 
@@ -397,8 +419,12 @@ impl Engine for Embedded {
         if !matches!(to, Seek::Time(_)) {
             return log.seek(shard, to);
         }
-        let _turn = self.reads.acquire().await.map_err(|_| log.unavailable("the store is closed"))?;
-        blocking(id, move || log.watched(log.seek(shard, to))).await
+        let turn = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| log.unavailable("the store is closed"))?;
+        blocking(id, move || {
+            let _turn = turn;
+            log.watched(log.seek(shard, to))
+        })
+        .await
     }
 
     async fn changed(&self, id: LogId, shard: ShardIndex, from: Bound, wait: Duration) {
@@ -432,3 +458,5 @@ mod law_tests;
 mod power;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::META;
 use super::file::File;
 use super::frame;
 use super::log::{IndexPlace, Log, Segment, Shared, View};
 use super::segment::{self, Header, Trailer, corruption};
 use crate::engine::{LogError, LogId};
+
+/// The number of a log's first segment. Only the log of documents is trimmed.
+const FIRST_NUMBER: u32 = 1;
 
 impl Log {
     /// Opens the log in a folder. A torn last frame is cut off; what is damaged otherwise is an error.
@@ -24,6 +28,13 @@ impl Log {
                 // A file that was to become a segment, or was one and waited for its next use.
                 None => shared.files.remove(&folder.join(name))?,
             }
+        }
+        if let Some(first) = numbers.first()
+            && id != META
+            && *first != FIRST_NUMBER
+        {
+            let what = format!("the file is missing, and no record is old enough to go: the oldest has number {first}");
+            return Err(corruption(id, &segment::path(folder, FIRST_NUMBER), 0, &what));
         }
         let mut closed = Vec::with_capacity(numbers.len());
         let mut first_kept = None;

@@ -102,6 +102,13 @@ impl Tail {
         }
     }
 
+    /// Forgets the frames of a log that is gone.
+    pub(super) fn forget(&self, log: LogId) {
+        let mut frames = self.frames.lock();
+        frames.by_place.retain(|(of, _, _), _| *of != log);
+        frames.by_age.retain(|(of, _, _)| *of != log);
+    }
+
     /// The bytes at an offset of a segment, if their frame is here.
     pub(super) fn get(&self, log: LogId, segment: u32, offset: u32, len: u32) -> Option<Bytes> {
         let frames = self.frames.lock();

@@ -37,7 +37,7 @@ impl Blobs {
     pub(super) fn put(&self, value: &[u8]) -> Result<BlobId, LogError> {
         let blob = BlobId { sha256: Sha256::digest(value).into(), len: value.len() as u64 };
         let (files, path) = (&self.shared.files, self.path(&blob));
-        if files.open_to_read(&path).and_then(|file| file.len()).is_ok_and(|len| len == blob.len) {
+        if matches!(self.get(&blob), Ok(Some(_))) {
             // Whoever wrote it may not have lived to sync its name.
             files.sync_folder(&self.folder)?;
             return Ok(blob);

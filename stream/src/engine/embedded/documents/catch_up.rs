@@ -3,6 +3,7 @@
 use super::change::StoredChange;
 use super::keeper::Keeper;
 use super::reserve::full;
+use super::rewrite::rewrite_if_remembered;
 use super::view::{Standing, ViewError};
 use super::{SHARD, Trouble};
 use crate::engine::embedded::read::Source;
@@ -33,7 +34,18 @@ impl Keeper {
                 return Err(Trouble::from(&error));
             }
         }
+        self.view.close().map_err(|error| Trouble::from(&error))?;
+        rewrite_if_remembered(self.view.folder(), &self.shared.files).map_err(|error| Trouble::from(&error))?;
         self.view.reopen().map_err(|error| Trouble::from(&error))?;
+        let brought_up = self.bring_up();
+        if brought_up.is_err() {
+            // No answer is better than one from a sled that lacks documents.
+            let _ = self.view.close();
+        }
+        brought_up
+    }
+
+    fn bring_up(&mut self) -> Result<(), Trouble> {
         self.standing = self.view.standing().map_err(|error| Trouble::from(&error))?;
         self.check_reach().map_err(|error| Trouble::from(&error))?;
         self.replay().map_err(|error| Trouble::from(&error))?;

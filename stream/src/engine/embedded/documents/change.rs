@@ -71,6 +71,14 @@ impl Content {
         Some((Revision(u64::from_le_bytes(*revision)), content))
     }
 
+    /// Bytes in a file of its own.
+    pub(super) fn blob_bytes(&self) -> u64 {
+        match self {
+            Self::Inline(_) => 0,
+            Self::Blob(blob) => blob.len,
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Inline(value) => value.len(),

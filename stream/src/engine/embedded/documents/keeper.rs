@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use super::blobs::Blobs;
 use super::change::{Content, StoredChange};
 use super::reserve::Reserve;
+use super::rewrite;
 use super::staged::{Staged, needs_no_space};
 use super::view::{Standing, View, ViewError, newest_change, reserve_change};
 use super::{SHARD, Trouble};
@@ -18,7 +19,7 @@ use crate::engine::embedded::META;
 use crate::engine::embedded::frame::{Body, Notes};
 use crate::engine::embedded::log::{Log, Shared};
 use crate::engine::{Change, DocumentError, Durability, LogError, LogId, Position, Revision};
-use crate::limits::{COMMIT_CHANGES_MAX, LAZY_BYTES_MAX};
+use crate::limits::{BLOB_SWEEP_BYTES, COMMIT_CHANGES_MAX, LAZY_BYTES_MAX};
 use crate::record::{PartitionKey, Record};
 
 /// Revisions of lazy changes that are reserved at once. A crash may take the changes back; their revisions are never
@@ -54,6 +55,7 @@ pub(super) struct Keeper {
     revision: u64,
     checkpoint_bytes: u64,
     bytes_since_checkpoint: u64,
+    blob_bytes_since_checkpoint: u64,
     /// Changes that sled has and may not have handed to the system, by key: it forgets them when it is opened anew.
     pub(super) lazy: HashMap<String, StoredChange>,
     lazy_bytes: usize,
@@ -85,6 +87,7 @@ impl Keeper {
             revision: 0,
             checkpoint_bytes,
             bytes_since_checkpoint: 0,
+            blob_bytes_since_checkpoint: 0,
             lazy: HashMap::new(),
             lazy_bytes: 0,
             news: HashMap::new(),
@@ -107,11 +110,19 @@ impl Keeper {
                 group.push(next);
             }
             self.serve(group);
-            if self.bytes_since_checkpoint > self.checkpoint_bytes || self.lazy_bytes > LAZY_BYTES_MAX {
+            if self.needs_checkpoint() {
                 self.checkpoint_or_warn();
             }
         }
         self.checkpoint_or_warn();
+    }
+
+    fn needs_checkpoint(&self) -> bool {
+        self.bytes_since_checkpoint > self.checkpoint_bytes
+            || self.lazy_bytes > LAZY_BYTES_MAX
+            || self.blob_bytes_since_checkpoint > BLOB_SWEEP_BYTES
+            // What was deleted to make room is to make it now.
+            || (!self.reserve.is_held() && self.blobs.names().is_ok_and(|blobs| !blobs.is_empty()))
     }
 
     /// Serves a group. On a full disk what needs no space is served from the reserve, and the rest refused.
@@ -207,10 +218,14 @@ impl Keeper {
             records.push(stored_record(&news));
         }
         if let Err(error) = self.log_records(&records) {
+            // The frame may yet be found by the next start: its revisions are not given to other changes.
+            self.revision = revision;
             return Done::NotMade(Trouble::from(&error));
         }
         self.revision = revision;
         self.standing.reserved = reserved;
+        let contents = accepted.iter().flat_map(|(_, changes)| changes).filter_map(|change| change.content.as_ref());
+        self.blob_bytes_since_checkpoint += contents.map(Content::blob_bytes).sum::<u64>();
         for (request, changes) in accepted {
             self.keep_if_lazy(request.durability, changes);
         }
@@ -285,13 +300,24 @@ impl Keeper {
     /// Brings sled's files to the disk; then the meta log need not keep what they hold, nor the blobs what nothing
     /// refers to.
     fn checkpoint(&mut self) -> Result<(), LogError> {
-        if let Err(error) = self.view.flush() {
+        let news = self.news();
+        let noted = self.view.apply(news.iter(), self.standing).map(|()| self.news.clear());
+        if let Err(error) = noted.and_then(|()| self.view.flush()) {
             self.behind = Some(Trouble::from(&error));
             return Err(self.unavailable(&error));
         }
         self.lazy.clear();
         self.lazy_bytes = 0;
-        super::sync_tree(self.view.folder(), &self.shared.files)?;
+        let (sled, files) = (self.view.folder(), &self.shared.files);
+        // Someone may have removed the file that sled writes: then nothing of it is on the disk.
+        let is_there = files.open_to_read(&sled.join("db"));
+        if let Err(error) = is_there.and_then(|_| super::sync_tree(sled, files)) {
+            // No later sync would tell: sled is closed, and its files are written once more.
+            self.behind = Some(Trouble::from(&error));
+            rewrite::remember(sled, files)?;
+            return Err(error);
+        }
+        self.blob_bytes_since_checkpoint = 0;
         self.bytes_since_checkpoint = 0;
         self.log.trim(Position(self.standing.applied.0 + 1))?;
         // A change that failed may yet be found in the log by the next start, and needs its blob then.

@@ -11,6 +11,7 @@ mod change;
 mod fsck;
 mod keeper;
 mod reserve;
+mod rewrite;
 mod staged;
 mod view;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::fsck::{Blob, Copied, DocumentFound};
 pub(super) use self::reserve::Reserve;
+pub(super) use self::rewrite::rewrite_if_remembered;
 pub(super) use self::view::View;
 
 use self::blobs::Blobs;

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use super::change::{Content, StoredChange};
 use crate::engine::embedded::parse_log_id;
 use crate::engine::{Key, LogId, Position, Revision};
-use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX, REOPEN_PAUSE, REOPEN_TRIES_MAX};
+use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX, REOPEN_PAUSE, REOPEN_TRIES_MAX, SLED_CLOSE_WAIT_MAX};
 
 /// Names that no document has: they hold what sled must know beside the documents.
 const APPLIED: &[u8] = b"\0applied";
@@ -43,6 +43,12 @@ pub(in crate::engine::embedded) struct ViewError {
     pub(super) is_full: bool,
 }
 
+impl Drop for View {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
 /// A document's revision and content.
 pub(super) type Found = (Revision, Content);
 
@@ -62,11 +68,23 @@ impl View {
         Ok(view)
     }
 
-    /// Lets sled go, with whatever error it has, and opens it again.
+    /// Lets sled go, with whatever error it has. Until it is opened again there are no documents.
+    pub(super) fn close(&self) -> Result<(), ViewError> {
+        let Some(open) = self.open.write().take() else { return Ok(()) };
+        // After some failures sled waits for itself: then it is left to a thread of its own, and the lock with it.
+        let (done, is_done) = crossbeam_channel::bounded(1);
+        let let_go = thread::Builder::new().name("sled-close".to_owned()).spawn(move || {
+            drop(open);
+            let _ = done.send(());
+        });
+        let_go.map_err(|error| self.broken(&error.to_string()))?;
+        is_done.recv_timeout(SLED_CLOSE_WAIT_MAX).map_err(|_| self.broken("it does not close; restart the node"))
+    }
+
+    /// Opens sled, which is closed.
     pub(super) fn reopen(&self) -> Result<(), ViewError> {
-        let mut open = self.open.write();
-        drop(open.take());
         self.wait_for_writers();
+        let mut open = self.open.write();
         let config = sled::Config::new().path(&self.folder).cache_capacity(DOCUMENT_CACHE_BYTES);
         let database = config.flush_every_ms(Some(500)).open().map_err(|error| self.failed(&error))?;
         let tree = database.open_tree("documents").map_err(|error| self.failed(&error))?;

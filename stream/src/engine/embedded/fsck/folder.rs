@@ -10,7 +10,7 @@ use crate::engine::embedded::file::Files;
 use crate::engine::embedded::folder::{FORMAT, OpenError, check_format};
 
 /// The names that the engine gives.
-const NAMES: [&str; 7] = ["format", "lock", "meta", "sled", "blobs", "logs", "reserve"];
+const NAMES: [&str; 8] = ["format", "lock", "meta", "sled", "sled.unsynced", "blobs", "logs", "reserve"];
 
 /// Takes the folder's lock without a change of the file; `None` where there is none yet.
 pub(super) fn take(folder: &Path, files: &Files, findings: &mut Findings) -> Result<Option<fs::File>, FsckError> {
