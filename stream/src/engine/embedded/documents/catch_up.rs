@@ -3,7 +3,7 @@
 use super::change::StoredChange;
 use super::keeper::Keeper;
 use super::reserve::full;
-use super::rewrite::rewrite_if_remembered;
+use super::rewrite::rewrite;
 use super::view::{Standing, ViewError};
 use super::{SHARD, Trouble};
 use crate::engine::embedded::read::Source;
@@ -35,7 +35,11 @@ impl Keeper {
             }
         }
         self.view.close().map_err(|error| Trouble::from(&error))?;
-        rewrite_if_remembered(self.view.folder(), &self.shared.files).map_err(|error| Trouble::from(&error))?;
+        // Until that succeeds there is no checkpoint, and the meta log keeps everything.
+        if self.unsynced.is_some() {
+            let rewritten = rewrite(self.view.folder(), &self.shared.files);
+            self.unsynced = rewritten.err().map(|error| Trouble::from(&error));
+        }
         self.view.reopen().map_err(|error| Trouble::from(&error))?;
         let brought_up = self.bring_up();
         if brought_up.is_err() {
@@ -43,6 +47,13 @@ impl Keeper {
             let _ = self.view.close();
         }
         brought_up
+    }
+
+    /// After a failed sync of sled's files: closes sled, writes them once more, and opens it again.
+    pub(super) fn write_once_more_if_unsynced(&mut self) -> Result<(), LogError> {
+        self.behind.clone_from(&self.unsynced);
+        self.catch_up_if_behind().map_err(|trouble| self.log.unavailable(&trouble.reason))?;
+        self.unsynced.as_ref().map_or(Ok(()), |trouble| Err(self.log.unavailable(&trouble.reason)))
     }
 
     fn bring_up(&mut self) -> Result<(), Trouble> {

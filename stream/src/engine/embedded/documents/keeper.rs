@@ -63,6 +63,8 @@ pub(super) struct Keeper {
     news: HashMap<LogId, Option<u32>>,
     /// Why sled does not have what the meta log has: it is opened anew before anything else is changed.
     pub(super) behind: Option<Trouble>,
+    /// Why sled's files must be written once more before the next checkpoint: a sync of them has failed.
+    pub(super) unsynced: Option<Trouble>,
     changed: watch::Sender<u64>,
     failed: Arc<Mutex<Option<String>>>,
 }
@@ -92,6 +94,7 @@ impl Keeper {
             lazy_bytes: 0,
             news: HashMap::new(),
             behind: None,
+            unsynced: None,
             changed,
             failed,
         };
@@ -292,6 +295,9 @@ impl Keeper {
         match self.checkpoint() {
             Ok(()) => self.shared.counters.checkpoints.inc(),
             Err(error) => {
+                // It is tried again when as much was written once more.
+                self.bytes_since_checkpoint = 0;
+                self.blob_bytes_since_checkpoint = 0;
                 tracing::warn!(%error, "the documents were not brought to a checkpoint; the meta log keeps them");
             }
         }
@@ -300,6 +306,7 @@ impl Keeper {
     /// Brings sled's files to the disk; then the meta log need not keep what they hold, nor the blobs what nothing
     /// refers to.
     fn checkpoint(&mut self) -> Result<(), LogError> {
+        self.write_once_more_if_unsynced()?;
         let news = self.news();
         let noted = self.view.apply(news.iter(), self.standing).map(|()| self.news.clear());
         if let Err(error) = noted.and_then(|()| self.view.flush()) {
@@ -310,10 +317,13 @@ impl Keeper {
         self.lazy_bytes = 0;
         let (sled, files) = (self.view.folder(), &self.shared.files);
         // Someone may have removed the file that sled writes: then nothing of it is on the disk.
-        let is_there = files.open_to_read(&sled.join("db"));
-        if let Err(error) = is_there.and_then(|_| super::sync_tree(sled, files)) {
-            // No later sync would tell: sled is closed, and its files are written once more.
+        if let Err(error) = files.open_to_read(&sled.join("db")) {
             self.behind = Some(Trouble::from(&error));
+            return Err(error);
+        }
+        if let Err(error) = super::sync_tree(sled, files) {
+            // No later sync would tell.
+            self.unsynced = Some(Trouble::from(&error));
             rewrite::remember(sled, files)?;
             return Err(error);
         }

@@ -17,11 +17,15 @@ pub(super) fn remember(sled: &Path, files: &Files) -> Result<(), LogError> {
 
 /// Writes sled's files once more if that is remembered. sled must be closed.
 pub(in crate::engine::embedded) fn rewrite_if_remembered(sled: &Path, files: &Files) -> Result<(), LogError> {
-    if !note(sled).exists() {
-        return Ok(());
+    if note(sled).exists() { rewrite(sled, files) } else { Ok(()) }
+}
+
+/// Writes sled's files once more, and forgets that it must be done. sled must be closed.
+pub(super) fn rewrite(sled: &Path, files: &Files) -> Result<(), LogError> {
+    rewrite_tree(sled, files)?;
+    if note(sled).exists() {
+        files.remove(&note(sled))?;
     }
-    rewrite(sled, files)?;
-    files.remove(&note(sled))?;
     sled.parent().map_or(Ok(()), |folder| files.sync_folder(folder))
 }
 
@@ -29,11 +33,11 @@ fn note(sled: &Path) -> PathBuf {
     sled.with_extension("unsynced")
 }
 
-fn rewrite(folder: &Path, files: &Files) -> Result<(), LogError> {
+fn rewrite_tree(folder: &Path, files: &Files) -> Result<(), LogError> {
     for name in files.names(folder)? {
         let path = folder.join(name);
         if path.is_dir() {
-            rewrite(&path, files)?;
+            rewrite_tree(&path, files)?;
         } else {
             rewrite_file(&path, files)?;
         }
