@@ -65,7 +65,7 @@ async fn deleted_streams_leave_nothing_behind() {
 async fn a_folder_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let running = filled(folder.path()).await;
-    let refused = try_check(folder.path(), &mut |_| {}).unwrap_err();
+    let refused = check_running(folder.path(), &mut |_| {}).unwrap_err();
     let own = std::process::id();
     assert!(
         matches!(&refused, FsckError::Open(OpenError::InUse { process: Some(process), .. }) if *process == own),
