@@ -26,8 +26,8 @@ pub(super) struct Queue {
     waiting: VecDeque<Work>,
     /// A thread has the log in hand, or will.
     is_scheduled: bool,
-    /// Large appends whose callers are encoding them.
-    encoding: u32,
+    /// Large appends in the newest frame: their callers may be about to come again.
+    large_answered: usize,
     is_dropped: bool,
 }
 
@@ -48,9 +48,22 @@ pub(super) struct PendingAppend {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
+impl Queue {
+    /// Large appends that wait.
+    fn large(&self) -> usize {
+        self.waiting.iter().filter(|work| work.is_large()).count()
+    }
+}
+
 impl Work {
     fn is_large(&self) -> bool {
-        matches!(self, Self::Append(PendingAppend { payload: Payload::Body { .. }, .. }))
+        matches!(self, Self::Append(append) if append.is_large())
+    }
+}
+
+impl PendingAppend {
+    fn is_large(&self) -> bool {
+        matches!(self.payload, Payload::Body { .. })
     }
 }
 
@@ -149,10 +162,7 @@ impl Committers {
 
     /// Encodes a large append and puts it in its log's queue.
     pub(super) fn encode_and_submit(&self, log: &Arc<Log>, encode: impl FnOnce() -> PendingAppend) {
-        log.queue.lock().encoding += 1;
-        let work = Work::Append(encode());
-        log.queue.lock().encoding -= 1;
-        self.submit(log, work);
+        self.submit(log, Work::Append(encode()));
         log.encoded.notify_all();
     }
 
@@ -258,8 +268,9 @@ impl Log {
     fn take_work(&self) -> Option<Group> {
         let mut queue = self.queue.lock();
         if queue.waiting.front().is_some_and(Work::is_large) {
-            // Those who are about to come are worth waiting for: a sync of more bytes costs little more.
-            self.encoded.wait_while_for(&mut queue, |queue| queue.encoding > 0, COMMIT_JOIN_WAIT_MAX);
+            // Half of those who append are worth waiting for: the others encode while the disk has these.
+            let half = (queue.large_answered + queue.large()) / 2;
+            self.encoded.wait_while_for(&mut queue, |queue| queue.large() < half, COMMIT_JOIN_WAIT_MAX);
         }
         let mut appends = Vec::new();
         let mut bytes = 0;
@@ -279,6 +290,7 @@ impl Log {
                 }
             }
         }
+        queue.large_answered = appends.iter().filter(|append| append.is_large()).count();
         (!appends.is_empty()).then_some(Group::Appends(appends))
     }
 
