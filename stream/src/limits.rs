@@ -56,7 +56,7 @@ pub const FOOTER_BYTES_MAX: usize = 64 << 20;
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// An append of so many bytes is encoded by its caller, as a part of the frame of its own.
 pub const BODY_BYTES_MIN: usize = 64 << 10;
-/// How long a commit of large appends waits for those that are being encoded.
+/// How long a commit of large appends waits for others.
 pub const COMMIT_JOIN_WAIT_MAX: Duration = Duration::from_millis(1);
 /// Appends that one commit joins.
 pub const COMMIT_APPENDS_MAX: usize = 4096;

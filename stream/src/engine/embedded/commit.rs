@@ -269,7 +269,7 @@ impl Log {
         let mut queue = self.queue.lock();
         if queue.waiting.front().is_some_and(Work::is_large) {
             // Half of those who append are worth waiting for: the others encode while the disk has these.
-            let half = (queue.large_answered + queue.large()) / 2;
+            let half = usize::midpoint(queue.large_answered, queue.large());
             self.encoded.wait_while_for(&mut queue, |queue| queue.large() < half, COMMIT_JOIN_WAIT_MAX);
         }
         let mut appends = Vec::new();

@@ -30,6 +30,20 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
         file.write_all_at(bytes, offset)
     }
 
+    /// Lets the disk begin with bytes that were written, of which a sync will follow.
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "a system call that no library wraps; it is given numbers alone")]
+    fn begin_sync(&self, file: &fs::File, offset: u64, len: u64) {
+        use std::os::fd::AsRawFd as _;
+        let range = [offset, len].map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        // Nothing depends on it, and what fails here fails the sync.
+        // SAFETY: the file is open, and no memory is handed over.
+        let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), range[0], range[1], libc::SYNC_FILE_RANGE_WRITE) };
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn begin_sync(&self, _file: &fs::File, _offset: u64, _len: u64) {}
+
     /// Fills `bytes`, or fails.
     fn read_at(&self, file: &fs::File, _path: &Path, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         file.read_exact_at(bytes, offset)

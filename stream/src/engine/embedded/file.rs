@@ -165,6 +165,11 @@ impl File {
         self.disk.write_at(&self.open, &self.path, bytes, offset).map_err(failed("write", &self.path))
     }
 
+    /// Lets the disk begin with bytes that were written, of which a sync will follow.
+    pub(super) fn begin_sync(&self, offset: u64, len: u64) {
+        self.disk.begin_sync(&self.open, offset, len);
+    }
+
     /// Reads exactly `len` bytes.
     pub(super) fn read_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; len];

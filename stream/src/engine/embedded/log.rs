@@ -46,7 +46,7 @@ pub(super) struct Log {
     pub(super) id: LogId,
     pub(super) shared: Arc<Shared>,
     pub(super) queue: Mutex<Queue>,
-    /// Told when a large append that was being encoded is in the queue.
+    /// Told when a large append is in the queue, encoded.
     pub(super) encoded: Condvar,
     pub(super) wakes: Wakes,
     pub(super) view: RwLock<View>,

@@ -9,6 +9,9 @@ use crate::engine::LogError;
 /// Up to this size a body is copied behind its head, to be written at once.
 const SMALL_BODY_BYTES: usize = 16 << 10;
 
+/// So many bytes are worth to begin a sync with.
+const EARLY_SYNC_BYTES: u64 = 256 << 10;
+
 /// Writes a frame: its head, and the bodies behind it.
 pub(super) fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]) -> Result<(), LogError> {
     if let [body] = bodies
@@ -17,8 +20,13 @@ pub(super) fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]
         return file.write_at(&[head, &body.bytes].concat(), offset);
     }
     file.write_at(head, offset)?;
-    let mut at = offset + head.len() as u64;
+    let (mut from, mut at) = (offset, offset + head.len() as u64);
     for body in bodies {
+        if at - from >= EARLY_SYNC_BYTES {
+            // The disk has these while the next are written.
+            file.begin_sync(from, at - from);
+            from = at;
+        }
         file.write_at(&body.bytes, at)?;
         at += body.bytes.len() as u64;
     }
