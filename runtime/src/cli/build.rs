@@ -1,5 +1,6 @@
 //! From the paths of a manifest to `.wasm` files: builds crate folders, or finds what was built before.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,8 +22,46 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) enum Build {
     /// They are.
     Always,
+    /// They are; of one that does not build, what its last build left is taken.
+    Again,
     /// They must have been.
     Never,
+}
+
+impl Build {
+    /// How functions are built when a node has them already.
+    pub(super) fn again(self) -> Self {
+        match self {
+            Self::Always | Self::Again => Self::Again,
+            Self::Never => Self::Never,
+        }
+    }
+}
+
+/// The crate folders and files that the functions of a manifest are made of.
+pub(super) fn sources(manifest: &Manifest) -> BTreeSet<PathBuf> {
+    let mut sources = BTreeSet::new();
+    for function in &manifest.functions {
+        add_sources(&function.path, &mut sources);
+    }
+    sources
+}
+
+/// A crate, the crates beside it that it depends on, and the files of its workspace. What cannot be read is left out.
+fn add_sources(path: &Path, sources: &mut BTreeSet<PathBuf>) {
+    let Ok(path) = path.canonicalize() else { return };
+    if !sources.insert(path.clone()) || path.is_file() {
+        return;
+    }
+    let Ok(metadata) = metadata(&path) else { return };
+    let root = &metadata.workspace_root;
+    sources.extend(["Cargo.toml", "Cargo.lock"].map(|file| root.join(file)).into_iter().filter(|file| file.is_file()));
+    let own = metadata.packages.iter().find(|package| package.manifest_path == path.join("Cargo.toml"));
+    for dependency in own.iter().flat_map(|package| &package.dependencies) {
+        if let Some(path) = &dependency.path {
+            add_sources(path, sources);
+        }
+    }
 }
 
 /// Makes every function's path a `.wasm` file. Blocks while compilers run.
@@ -45,8 +84,14 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
         "its path {} is a folder without a Cargo.toml; name a crate folder or a .wasm file",
         path.display()
     );
-    if build == Build::Always {
-        build_crate(path)?;
+    match build {
+        Build::Always => build_crate(path)?,
+        Build::Again => {
+            if let Err(error) = build_crate(path) {
+                tracing::error!(error = format!("{error:#}"), "its old version goes on");
+            }
+        }
+        Build::Never => {}
     }
     let wasm = built_file(path)?;
     ensure!(
@@ -83,12 +128,7 @@ fn build_crate(folder: &Path) -> anyhow::Result<()> {
 
 /// Where cargo puts the crate's wasm file.
 fn built_file(folder: &Path) -> anyhow::Result<PathBuf> {
-    let mut cargo = cargo(folder);
-    cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let output = cargo.stderr(Stdio::piped()).output().map_err(missing_cargo)?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cargo cannot read {}: {}", folder.display(), said.trim());
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata cannot be read")?;
+    let metadata = metadata(folder)?;
     let manifest = folder.join("Cargo.toml").canonicalize()?;
     let package = metadata.packages.iter().find(|package| package.manifest_path == manifest);
     let package = package.with_context(|| format!("{} is a workspace, not a crate", folder.display()))?;
@@ -96,6 +136,16 @@ fn built_file(folder: &Path) -> anyhow::Result<PathBuf> {
         bail!("{} makes no wasm file: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]", folder.display());
     };
     Ok(metadata.target_directory.join(TARGET).join("release").join(file))
+}
+
+/// The packages of a crate's workspace.
+fn metadata(folder: &Path) -> anyhow::Result<Metadata> {
+    let mut cargo = cargo(folder);
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let output = cargo.stderr(Stdio::piped()).output().map_err(missing_cargo)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo cannot read {}: {}", folder.display(), said.trim());
+    serde_json::from_slice(&output.stdout).context("cargo metadata cannot be read")
 }
 
 /// Whether the compiler can make wasm at all; otherwise its own message is a riddle.
@@ -139,12 +189,20 @@ struct Artifact {
 struct Metadata {
     packages: Vec<Package>,
     target_directory: PathBuf,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Package {
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    /// Where it lies, if that is beside the crate.
+    path: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

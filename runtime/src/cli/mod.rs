@@ -7,11 +7,13 @@
 mod build;
 mod check;
 mod fsck;
+mod new;
 mod output;
 mod put;
 mod serve;
 mod signals;
 mod status;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
     Fsck(fsck::FsckArgs),
+    New(new::NewArgs),
     Put(put::PutArgs),
     Status(status::StatusArgs),
 }
@@ -58,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => serve::up(args).await?,
         Command::Serve(args) => serve::serve(args).await?,
         Command::Check(args) => check::check(&args)?,
+        Command::New(args) => new::new(&args)?,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Status(args) => status::status(args).await?,

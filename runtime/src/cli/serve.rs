@@ -1,9 +1,11 @@
 //! `tidemill up` and `tidemill serve`: a node until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -13,6 +15,7 @@ use tracing::{debug, error, info};
 use super::build::{self, Build};
 use super::output::to_stdout;
 use super::signals::{self, Stop};
+use super::watch::Watch;
 use crate::deploy::Manifest;
 use crate::node::{Node, NodeOptions, Place};
 use crate::telemetry::{LogFormat, log_to_stderr};
@@ -23,8 +26,11 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 /// Build the functions of a manifest, deploy it, and serve.
 ///
 /// Crate folders are built with cargo for wasm32-wasip2. The node then takes records at its address with the Kinesis API
-/// and feeds them to the functions. SIGHUP builds and applies the manifest again: a manifest that is wrong is logged and
-/// changes nothing. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
+/// and feeds them to the functions.
+///
+/// Whenever the manifest, the source of a function or a .wasm file changes, it is built and applied again, between two
+/// batches. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. SIGHUP does the
+/// same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill up
@@ -33,6 +39,9 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 pub(super) struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,
+    /// Do not watch files for changes; SIGHUP still applies them.
+    #[arg(long)]
+    no_watch: bool,
 }
 
 /// Deploy a manifest whose functions are built already, and serve.
@@ -91,27 +100,32 @@ struct Announcement {
 }
 
 pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
-    run(args.node, Build::Always).await
+    let sources = (!args.no_watch).then(Watch::new).transpose()?;
+    run(args.node, Build::Always, sources).await
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    run(args.node, Build::Never).await
+    run(args.node, Build::Never, None).await
 }
 
-async fn run(args: NodeArgs, build: Build) -> anyhow::Result<()> {
+async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Result<()> {
     log_to_stderr(args.log_format, args.log.as_deref())?;
     check_exposure(args.listen.ip(), args.insecure)?;
     raise_open_files();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
-    let manifest = tokio::select! {
-        manifest = load(&args.manifest, build) => manifest?,
+    let load = async {
+        let (manifest, sources) = read(&args.manifest).await?;
+        anyhow::Ok((built(manifest, build).await?, sources))
+    };
+    let loaded = tokio::select! {
+        loaded = load => loaded?,
         () = stop.received() => return Ok(()),
     };
     let place = if args.memory { Place::Memory } else { Place::Folder(args.data.clone()) };
     let (account, region) = (args.account.clone(), args.region.clone());
     let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region }).await?;
     let ended = tokio::select! {
-        done = serve_until_told(&mut node, &manifest, &args, build, &mut reload) => done,
+        done = serve_until_told(&mut node, loaded, &args, build.again(), Told { reload: &mut reload, sources }) => done,
         () = stop.received() => Ok(()),
     };
     info!("stopping");
@@ -119,39 +133,81 @@ async fn run(args: NodeArgs, build: Build) -> anyhow::Result<()> {
     ended
 }
 
+/// What tells the node to apply its manifest again.
+struct Told<'a> {
+    reload: &'a mut Signal,
+    sources: Option<Watch>,
+}
+
+impl Told<'_> {
+    fn watch(&mut self, manifest: &Path, sources: BTreeSet<PathBuf>) {
+        if let Some(watch) = &mut self.sources {
+            watch.set(sources.into_iter().chain([manifest.to_owned()]));
+        }
+    }
+
+    async fn again(&mut self) -> anyhow::Result<()> {
+        let Self { reload, sources } = self;
+        let changed = async {
+            match sources {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signal = reload.recv() => signal.context("signals cannot be received any more"),
+            () = changed => Ok(()),
+        }
+    }
+}
+
 /// Ends only with an error.
 async fn serve_until_told(
     node: &mut Node,
-    manifest: &Manifest,
+    (manifest, sources): (Manifest, BTreeSet<PathBuf>),
     args: &NodeArgs,
     build: Build,
-    reload: &mut Signal,
+    mut told: Told<'_>,
 ) -> anyhow::Result<()> {
-    node.apply(manifest).await?;
+    node.apply(&manifest).await?;
+    told.watch(&args.manifest, sources);
     announce(node.address(), args)?;
-    while reload.recv().await.is_some() {
-        match apply_again(node, &args.manifest, build).await {
-            Ok(()) => info!(manifest = %args.manifest.display(), "the manifest was read again"),
-            Err(error) => error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed"),
+    loop {
+        told.again().await?;
+        if let Err(error) = apply_again(node, &args.manifest, build, &mut told).await {
+            error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
         }
     }
-    anyhow::bail!("signals cannot be received any more")
 }
 
-async fn apply_again(node: &mut Node, manifest: &Path, build: Build) -> anyhow::Result<()> {
-    let manifest = load(manifest, build).await?;
-    node.apply(&manifest).await.map(drop)
+async fn apply_again(node: &mut Node, manifest: &Path, build: Build, told: &mut Told<'_>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let (read, sources) = read(manifest).await?;
+    // Before anything is built: what does not build is mended there.
+    told.watch(manifest, sources);
+    node.apply(&built(read, build).await?).await?;
+    info!(manifest = %manifest.display(), took_ms = started.elapsed().as_millis(), "the manifest was read again");
+    Ok(())
 }
 
-/// Reads the manifest and finds or builds its functions, on a thread of its own.
-async fn load(path: &Path, build: Build) -> anyhow::Result<Manifest> {
+/// The manifest, and what its functions are made of.
+async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
     let path = path.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || {
-        let mut manifest = Manifest::load(&path)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let manifest = Manifest::load(&path)?;
+        let sources = build::sources(&manifest);
+        anyhow::Ok((manifest, sources))
+    });
+    read.await?
+}
+
+/// Finds or builds the functions, on a thread of its own.
+async fn built(mut manifest: Manifest, build: Build) -> anyhow::Result<Manifest> {
+    let built = tokio::task::spawn_blocking(move || {
         build::resolve(&mut manifest, build)?;
         anyhow::Ok(manifest)
     });
-    loaded.await?
+    built.await?
 }
 
 fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! The function's configuration, as its deployment sets it.
 //!
-//! Outside a node, as in a function's own tests, nothing is set.
+//! Outside a node it is what a test sets: [`Delivery::config`](crate::testing::Delivery::config).
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,8 +15,8 @@ pub fn get(name: &str) -> Option<String> {
 
 /// The value of a name, if it is set.
 #[cfg(not(target_family = "wasm"))]
-pub fn get(_name: &str) -> Option<String> {
-    None
+pub fn get(name: &str) -> Option<String> {
+    crate::testing::config(name)
 }
 
 /// The value of a name, if it is set, as a `T`: `config::parse("threshold")?.unwrap_or(5.5)`.

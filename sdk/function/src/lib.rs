@@ -34,6 +34,8 @@
 //! * Whatever the function keeps in a `static` is there at the next batch of the same lane, unless the instance was
 //!   replaced meanwhile (after a panic or a timeout, or when a new version was deployed).
 //!
+//! * [`testing`] delivers payloads to a handler natively, so that `cargo test` needs no node.
+//!
 //! This crate promises to be all that a function needs of Tidemill. It must not know how a node is made.
 
 mod batch;
@@ -42,6 +44,8 @@ pub mod config;
 mod handler;
 pub mod log;
 mod sequence;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 
 pub use batch::{Batch, Raw, Record, Shard};
 pub use handler::{Handler, Json};

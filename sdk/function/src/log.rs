@@ -1,6 +1,6 @@
 //! Lines for the node's log, where they stand with the function's name, the stream, the shard and the request id.
 //!
-//! Outside a node, as in a function's own tests, they go to standard error.
+//! Outside a node a test's [`Delivery`](crate::testing::Delivery) keeps them; without one they go to standard error.
 
 use crate::bindings::tidemill::function::log::Level;
 
@@ -37,5 +37,19 @@ fn log(level: Level, message: &str) {
 #[cfg(not(target_family = "wasm"))]
 #[expect(clippy::print_stderr, reason = "outside a node there is no other log")]
 fn log(level: Level, message: &str) {
-    eprintln!("{level:?}: {message}");
+    let line = format!("{}: {message}", name(level));
+    if let Some(line) = crate::testing::log(line) {
+        eprintln!("{line}");
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
 }

@@ -1,0 +1,144 @@
+//! Watching files: what a deployment is made of has changed.
+//!
+//! Promises that a change is told once it is over (an editor writes a file in several steps), and that what builds leave
+//! behind is no change. It must not know what is done about one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+/// A change is over when nothing has changed for so long.
+const QUIET: Duration = Duration::from_millis(50);
+/// A change that never ends is told after so long.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The folder that cargo builds into.
+const TARGET: &str = "target";
+
+/// The files and folders that are watched.
+pub(super) struct Watch {
+    watcher: RecommendedWatcher,
+    /// At most one entry: something has changed.
+    changes: mpsc::Receiver<()>,
+    /// What the system was asked to watch.
+    watched: BTreeMap<PathBuf, RecursiveMode>,
+    sources: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let (changed, changes) = mpsc::channel(1);
+        let sources = Arc::<Mutex<Vec<PathBuf>>>::default();
+        let of_interest = Arc::clone(&sources);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| concerns(&event, &of_interest.lock())) {
+                // One that is told already is enough.
+                let _ = changed.try_send(());
+            }
+        })?;
+        Ok(Self { watcher, changes, watched: BTreeMap::new(), sources })
+    }
+
+    /// Watches these files and crate folders, and no others. One that the system cannot watch is logged.
+    pub(super) fn set(&mut self, sources: impl IntoIterator<Item = PathBuf>) {
+        let sources: Vec<PathBuf> = sources.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let wanted = places(&sources);
+        *self.sources.lock() = sources;
+        for gone in self.watched.keys().filter(|path| !wanted.contains_key(*path)) {
+            // It may be gone from the disk too.
+            let _ = self.watcher.unwatch(gone);
+        }
+        for (path, mode) in wanted.iter().filter(|(path, _)| !self.watched.contains_key(*path)) {
+            if let Err(error) = self.watcher.watch(path, *mode) {
+                warn!(path = %path.display(), %error, "changes here are not seen; SIGHUP applies them");
+            }
+        }
+        self.watched = wanted;
+    }
+
+    /// Waits until something has changed, and is quiet again.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        let end = Instant::now() + QUIET_WAIT_MAX;
+        while let Ok(Some(())) = timeout_at((Instant::now() + QUIET).min(end), self.changes.recv()).await {}
+    }
+}
+
+/// What the system is to watch. A file is watched by its folder, as editors put another file in its place; of a crate
+/// everything but what is built and what is hidden.
+fn places(sources: &[PathBuf]) -> BTreeMap<PathBuf, RecursiveMode> {
+    let mut places = BTreeMap::new();
+    for source in sources {
+        if !source.is_dir() {
+            places.extend(source.parent().map(|folder| (folder.to_owned(), RecursiveMode::NonRecursive)));
+            continue;
+        }
+        places.insert(source.clone(), RecursiveMode::NonRecursive);
+        let inside = fs::read_dir(source).into_iter().flatten().flatten().map(|entry| entry.path());
+        let folders = inside.filter(|path| path.is_dir() && is_source(source, path));
+        places.extend(folders.map(|folder| (folder, RecursiveMode::Recursive)));
+    }
+    places
+}
+
+fn concerns(event: &Event, sources: &[PathBuf]) -> bool {
+    let is_change = !matches!(event.kind, EventKind::Access(_));
+    let is_of = |path: &Path| sources.iter().any(|source| path == source || is_source(source, path));
+    is_change && event.paths.iter().any(|path| is_of(path))
+}
+
+/// Whether a path is in a crate's folder, and neither built nor hidden.
+fn is_source(folder: &Path, path: &Path) -> bool {
+    let Ok(inside) = path.strip_prefix(folder) else { return false };
+    let hidden = inside.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+    !hidden && !inside.starts_with(TARGET) && inside.components().next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn told(watch: &mut Watch) {
+        tokio::time::timeout(Duration::from_mins(1), watch.changed()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn changes_of_sources_are_told_and_those_of_builds_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (krate, manifest) = (root.join("crate"), root.join("deploy.yaml"));
+        for inside in ["src/deep", "target/debug", ".git"] {
+            fs::create_dir_all(krate.join(inside)).unwrap();
+        }
+        fs::write(&manifest, "").unwrap();
+        let mut watch = Watch::new().unwrap();
+        watch.set([krate.clone(), manifest.clone()]);
+        fs::write(krate.join("target/debug/out"), "").unwrap();
+        fs::write(krate.join(".git/index"), "").unwrap();
+        fs::write(root.join("other.yaml"), "").unwrap();
+        // Events come in order: those above are seen before this one.
+        fs::write(krate.join("src/deep/lib.rs"), "").unwrap();
+        told(&mut watch).await;
+        let kind = EventKind::Modify(notify::event::ModifyKind::Any);
+        let event = |path: PathBuf| Event::new(kind).add_path(path);
+        for path in ["target/debug/out", ".git/index", "../other.yaml"] {
+            assert!(!concerns(&event(krate.join(path)), &watch.sources.lock()), "{path}");
+        }
+        // As editors save: another file takes the place.
+        fs::write(root.join("new"), "streams: {}").unwrap();
+        fs::rename(root.join("new"), &manifest).unwrap();
+        told(&mut watch).await;
+        fs::create_dir(krate.join("data")).unwrap();
+        told(&mut watch).await;
+    }
+}
