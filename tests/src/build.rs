@@ -23,12 +23,17 @@ pub fn function(name: &str) -> Result<PathBuf> {
     let repository = repository();
     let places = [repository.join("tests/functions"), repository.join("functions")];
     let workspace = places.iter().find(|place| place.join(name).is_dir()).context("there is no such function")?;
-    let folder = target()?.join("guests");
+    let folder = guests()?;
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace.join(name)).args(["build", "--quiet", "--release", "--target", "wasm32-wasip2"]);
     cargo.arg("--target-dir").arg(&folder);
     run(&mut cargo)?;
     Ok(folder.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_"))))
+}
+
+/// The folder that functions are built into.
+pub fn guests() -> Result<PathBuf> {
+    Ok(target()?.join("guests"))
 }
 
 /// The folder that cargo builds into, found from where this test runs: `target/PROFILE/deps/TEST`.
@@ -38,7 +43,8 @@ fn target() -> Result<PathBuf> {
     Ok(target.with_context(|| format!("{} lies in no target folder", own.display()))?.to_path_buf())
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end; one that fails is an error with what it said.
+pub fn run(command: &mut Command) -> Result<()> {
     // Set by `cargo test` for the package under test: it would make cargo build everything anew.
     command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;

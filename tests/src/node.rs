@@ -34,12 +34,14 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Put before the command, e.g. a tracer.
     pub wrapper: Vec<String>,
+    /// `serve` or `up`.
+    pub verb: &'static str,
 }
 
 impl Setup {
     /// A node in this folder, with this manifest.
     pub fn new(folder: &Path, manifest: &str) -> Result<Self> {
-        let setup = Self { folder: folder.to_owned(), wrapper: Vec::new() };
+        let setup = Self { folder: folder.to_owned(), wrapper: Vec::new(), verb: "serve" };
         setup.write_manifest(manifest)?;
         Ok(setup)
     }
@@ -66,14 +68,15 @@ impl Setup {
         words.push(binary);
         let (program, arguments) = words.split_first().context("there is no command")?;
         let mut command = Command::new(program);
-        command.args(arguments).arg("serve").arg("--manifest").arg(self.manifest()).arg("--data").arg(self.data());
+        command.args(arguments).arg(self.verb).arg("--manifest").arg(self.manifest()).arg("--data").arg(self.data());
         command.args(["--listen", "127.0.0.1:0", "--ready-json", "--log-format", "json"]);
         Ok(command)
     }
 
-    /// Starts the node and waits until it is ready.
+    /// Starts the node and waits until it is ready. What it builds goes where the tests' functions go.
     pub fn start(&self) -> Result<Node> {
         let mut command = self.command()?;
+        command.env("CARGO_TARGET_DIR", build::guests()?);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("the node has no standard error")?;
         let shown = Arc::new(Shown::default());

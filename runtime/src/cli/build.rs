@@ -88,7 +88,7 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
         Build::Always => build_crate(path)?,
         Build::Again => {
             if let Err(error) = build_crate(path) {
-                tracing::error!(error = format!("{error:#}"), "its old version goes on");
+                tracing::error!("{error:#}; what was built before goes on");
             }
         }
         Build::Never => {}

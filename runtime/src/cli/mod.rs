@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod fsck;
+mod invoke;
 mod new;
 mod output;
 mod put;
@@ -38,6 +39,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
     Fsck(fsck::FsckArgs),
+    Invoke(invoke::InvokeArgs),
     New(new::NewArgs),
     Put(put::PutArgs),
     Status(status::StatusArgs),
@@ -63,6 +65,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::check(&args)?,
         Command::New(args) => new::new(&args)?,
         Command::Fsck(args) => return fsck::fsck(args).await,
+        Command::Invoke(args) => return invoke::invoke(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Status(args) => status::status(args).await?,
     }

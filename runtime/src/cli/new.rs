@@ -9,7 +9,7 @@ use clap::Args;
 use super::output::to_stdout;
 use crate::functions::FunctionName;
 
-/// The files of a project, and what is in them; `{name}` and `{sdk}` stand for the project's own.
+/// The files of a project, and what is in them; `@NAME@` and `@SDK@` stand for the project's own.
 const FILES: [(&str, &str); 5] = [
     ("Cargo.toml", include_str!("new/Cargo.toml.txt")),
     ("src/lib.rs", include_str!("new/lib.rs.txt")),
@@ -48,7 +48,7 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
     }
     fs::create_dir(folder.join("src"))?;
     for (file, text) in FILES {
-        let text = text.replace("{name}", name).replace("{sdk}", &sdk.display().to_string());
+        let text = text.replace("@NAME@", name).replace("@SDK@", &sdk.display().to_string());
         let path = folder.join(file);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }

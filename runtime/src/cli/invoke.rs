@@ -1,0 +1,140 @@
+//! `tidemill invoke`: one call of a function without a node.
+
+mod event;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use clap::Args;
+use serde::Serialize;
+use tidemill_stream::clock::{Clock, Timestamp};
+use tidemill_stream::name::StreamName;
+use tidemill_stream::shard::ShardIndex;
+
+use self::event::Event;
+use super::build::{self, Build};
+use super::output::{to_stderr, to_stdout};
+use crate::deploy::{FunctionSpec, Manifest};
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Invocation, Invoke as _};
+use crate::telemetry::{LogFormat, log_to_stderr};
+
+/// The stream of an event that names none, and that no trigger feeds to the function.
+const STREAM_DEFAULT: &str = "test";
+
+/// Call a function once with a batch of records, without a node.
+///
+/// The event is a file: one record a line, or an event as AWS Lambda gets it from Kinesis. The function is built if it
+/// is a crate, runs under the limits and with the configuration of the manifest, and its log lines go to standard error.
+/// Ends with 0 when the function took the batch, with 1 when it failed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tidemill invoke orders --event events.jsonl
+  tidemill invoke orders --event lambda-event.json --json
+  tail -n 1 events.jsonl | tidemill invoke orders --event - --key alice")]
+pub(super) struct InvokeArgs {
+    /// The function's name in the manifest.
+    function: String,
+    /// The records; '-' is standard input.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// The partition key of records that are lines.
+    #[arg(long, value_name = "KEY", default_value = "test")]
+    key: String,
+    /// Which attempt at these records it is.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: u32,
+    /// The manifest.
+    #[arg(long, value_name = "FILE", default_value = "deploy.yaml")]
+    manifest: PathBuf,
+    /// Print one line of JSON on standard output: whether it succeeded, its error, how long it took.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How it went, for `--json`.
+#[derive(Serialize)]
+struct Outcome {
+    ok: bool,
+    records: usize,
+    took_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
+    log_to_stderr(LogFormat::Human, Some("error,tidemill::function=trace"))?;
+    let (function, stream) = find(&args)?;
+    let event = Event::read(&args.event, &args.key, Clock::system().now())?;
+    let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
+    let functions = Functions::open(scratch.path(), &FunctionsOptions::new(scratch.path()))?;
+    let FunctionSpec { name, path, memory_bytes, timeout, config } = function;
+    let wasm = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    functions.deploy(&name, wasm.into(), FunctionSettings { memory_bytes, timeout, config }).await?;
+    let batch = invocation(event, stream, args.attempt)?;
+    let started = Instant::now();
+    let called = functions.lane(&name).invoke(&batch).await;
+    let took_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let error = called.as_ref().err().map(ToString::to_string);
+    report(&args, &Outcome { ok: called.is_ok(), records: batch.records.len(), took_ms, error })?;
+    Ok(if called.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The function with its `.wasm` file, and the stream that feeds it.
+fn find(args: &InvokeArgs) -> anyhow::Result<(FunctionSpec, StreamName)> {
+    let mut manifest = Manifest::load(&args.manifest)?;
+    let name = FunctionName::parse(&args.function)?;
+    let known: Vec<_> = manifest.functions.iter().map(|function| function.name.to_string()).collect();
+    manifest.functions.retain(|function| function.name == name);
+    build::resolve(&mut manifest, Build::Always)?;
+    let Some(function) = manifest.functions.pop() else {
+        bail!("{} has no function '{name}'; it has {}", args.manifest.display(), known.join(", "));
+    };
+    let feeds = manifest.triggers.into_iter().find(|trigger| trigger.function == name);
+    let stream = feeds.map_or_else(|| StreamName::parse(STREAM_DEFAULT), |trigger| Ok(trigger.stream))?;
+    Ok((function, stream))
+}
+
+fn invocation(event: Event, stream: StreamName, attempt: u32) -> anyhow::Result<Invocation> {
+    ensure!(!event.records.is_empty(), "the event has no record");
+    Ok(Invocation {
+        request_id: "invoke".to_owned(),
+        stream: event.stream.unwrap_or(stream),
+        shard: ShardIndex(0),
+        shard_created: Timestamp::from_millis(0),
+        attempt,
+        records: event.records.into(),
+    })
+}
+
+fn report(args: &InvokeArgs, outcome: &Outcome) -> anyhow::Result<()> {
+    if args.json {
+        return to_stdout(&serde_json::to_string(outcome)?);
+    }
+    let Outcome { records, took_ms, error, .. } = outcome;
+    match error {
+        None => to_stderr(&format!("{} took {records} records in {took_ms:.1} ms", args.function)),
+        Some(error) => to_stderr(&format!("error: {error} (after {took_ms:.1} ms; {records} records)")),
+    }
+    Ok(())
+}
+
+/// A file, or standard input, of at most so many bytes.
+fn read_file(path: &Path, bytes_max: u64) -> anyhow::Result<Bytes> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let reader: Box<dyn std::io::Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?)
+    };
+    reader.take(bytes_max + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(
+        bytes.len() as u64 <= bytes_max,
+        "{} has more than {bytes_max} bytes: too much for one call",
+        path.display()
+    );
+    Ok(bytes.into())
+}
