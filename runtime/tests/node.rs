@@ -215,6 +215,21 @@ async fn the_program_serves_reads_its_manifest_again_and_stops_cleanly() {
     assert_eq!(node.exit_code().await, 0);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_ephemeral_folder_goes_with_its_node() {
+    let house = House::new();
+    let file = house.write_manifest("streams: { orders: { shards: 1 } }");
+    let mut node =
+        Program::start(&["serve", "--manifest", &file, "--ephemeral", "--listen", "127.0.0.1:0", "--ready-json"]);
+    node.ready().await;
+    let data = node.data_folder().expect("a node with files");
+    assert!(data.join("logs").is_dir(), "it is a data folder as any other");
+    node.signal("TERM");
+    assert_eq!(node.exit_code().await, 0);
+    assert!(!data.exists(), "{} stayed", data.display());
+}
+
 #[tokio::test]
 async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
     let house = House::new();

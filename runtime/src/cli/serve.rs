@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
+use tempfile::TempDir;
 use tokio::signal::unix::Signal;
 use tracing::{debug, error, info};
 
@@ -35,7 +36,7 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 #[command(after_help = "Examples:
   tidemill up
   tidemill up --manifest shop/deploy.yaml --data /var/lib/tidemill
-  tidemill up --memory --listen 127.0.0.1:0 --ready-json   # for tests: nothing is kept, any free port")]
+  tidemill up --ephemeral --listen 127.0.0.1:0 --ready-json   # for tests: nothing is kept, any free port")]
 pub(super) struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -67,8 +68,11 @@ struct NodeArgs {
     #[arg(long, value_name = "DIR", default_value = DATA_DEFAULT)]
     data: PathBuf,
     /// Keep everything in memory: it is gone when the node stops.
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long, conflicts_with_all = ["data", "ephemeral"])]
     memory: bool,
+    /// Keep everything in a temporary folder, as durably as elsewhere, and remove it when the node stops: for tests.
+    #[arg(long, conflicts_with = "data")]
+    ephemeral: bool,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4567")]
     listen: SocketAddr,
@@ -121,7 +125,7 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Re
         loaded = load => loaded?,
         () = stop.received() => return Ok(()),
     };
-    let place = if args.memory { Place::Memory } else { Place::Folder(args.data.clone()) };
+    let (place, _scratch) = place(&args)?;
     let (account, region) = (args.account.clone(), args.region.clone());
     let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region }).await?;
     let ended = tokio::select! {
@@ -131,6 +135,18 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Re
     info!("stopping");
     node.stop().await;
     ended
+}
+
+/// Where the node keeps what it is given; a temporary folder goes when it is dropped.
+fn place(args: &NodeArgs) -> anyhow::Result<(Place, Option<TempDir>)> {
+    if args.memory {
+        return Ok((Place::Memory, None));
+    }
+    if !args.ephemeral {
+        return Ok((Place::Folder(args.data.clone()), None));
+    }
+    let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir().context("cannot make a temporary folder")?;
+    Ok((Place::Folder(scratch.path().to_owned()), Some(scratch)))
 }
 
 /// What tells the node to apply its manifest again.

@@ -8,6 +8,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -80,6 +81,13 @@ impl Program {
             }
         };
         tokio::time::timeout(PATIENCE, find).await.unwrap()
+    }
+
+    /// The folder whose lock the node holds: its data.
+    pub(crate) fn data_folder(&self) -> Option<PathBuf> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()?)).ok()?;
+        let mut files = open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        files.find(|file| file.ends_with("lock")).and_then(|lock| lock.parent().map(Path::to_path_buf))
     }
 
     pub(crate) fn signal(&self, signal: &str) {
