@@ -7,7 +7,7 @@ fn data(lines: &str) -> Vec<String> {
 }
 
 fn numbers(range: std::ops::Range<u32>) -> String {
-    range.map(|number| format!("{number}\n")).collect()
+    range.map(|number| number.to_string() + "\n").collect()
 }
 
 #[tokio::test]
