@@ -278,7 +278,7 @@ async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
     let run = program::run(&["put", "none", "--node", &url], "x\n").await;
     assert_eq!(run.code, 1);
     assert!(
-        run.stderr.contains("line 1 was not put into the stream 'none': ResourceNotFoundException"),
+        run.stderr.contains("line 1 was not put into the stream 'none': there is no stream 'none'"),
         "{}",
         run.stderr
     );

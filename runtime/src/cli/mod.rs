@@ -2,8 +2,9 @@
 //!
 //! Standard output belongs to what a command was asked for; everything else goes to standard error. A command ends with
 //! 0 when it did what it was asked to, with 1 when it could not, with 2 when it was not asked
-//! rightly; a put or an fsck that was interrupted ends with 130.
+//! rightly; a put, an fsck or a tail that was interrupted before its end ends with 130.
 
+mod asked;
 mod build;
 mod check;
 mod fsck;
@@ -12,16 +13,18 @@ mod new;
 mod output;
 mod put;
 mod serve;
+mod shard;
 mod signals;
 mod status;
+mod stream;
+mod tail;
+mod text;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The node that commands ask unless they are told another.
-const NODE_DEFAULT: &str = "http://127.0.0.1:4567";
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -42,6 +45,9 @@ enum Command {
     Invoke(invoke::InvokeArgs),
     New(new::NewArgs),
     Put(put::PutArgs),
+    Tail(tail::TailArgs),
+    Stream(stream::StreamArgs),
+    Shard(shard::ShardArgs),
     Status(status::StatusArgs),
 }
 
@@ -67,7 +73,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
         Command::Put(args) => return put::put(args).await,
-        Command::Status(args) => status::status(args).await?,
+        Command::Tail(args) => return tail::tail(args).await,
+        Command::Stream(args) => return stream::stream(args).await,
+        Command::Shard(args) => shard::shard(args).await?,
+        Command::Status(args) => return status::status(args).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use tidemill_client::{Client, PutRecord, PutRecordsError};
 use tokio::time::Instant;
@@ -19,15 +19,19 @@ use self::checkpoint::Checkpoint;
 use self::lines::{KeySource, Line, Lines};
 use self::pace::{Pace, Rate};
 use super::INTERRUPTED;
+use super::asked::Asked;
 use super::output::{to_stderr, to_stdout};
 use super::signals::Stop;
 
 /// How long a request in flight may go on after Ctrl-C.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the progress is drawn while nothing else happens.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
 
 /// Put the lines of a file into a stream, one record a line.
 ///
-/// Lines keep their order and go in batches, one after the other; blank lines are skipped. A line's partition key is
+/// Lines keep their order: they go in batches of up to 500, and a batch goes when the one before it is acknowledged.
+/// Blank lines are skipped. A line's partition key is
 /// given with --key, or is the value of a field of the line's JSON object with --key-field, else it is the SHA-256 of
 /// the line, so that equal lines go to the same shard.
 ///
@@ -50,9 +54,8 @@ pub(super) struct PutArgs {
     /// The field of a line's JSON object that is its partition key.
     #[arg(long, value_name = "NAME")]
     key_field: Option<String>,
-    /// The node.
-    #[arg(long, value_name = "URL", default_value = super::NODE_DEFAULT)]
-    node: String,
+    #[command(flatten)]
+    asked: Asked,
     /// Records a second at most, like 20 or 20/s; without it as fast as the node takes them.
     #[arg(long, value_name = "N/s")]
     rate: Option<Rate>,
@@ -77,7 +80,7 @@ struct Done {
 
 pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::new()?;
-    let client = Client::new(&args.node)?;
+    let client = args.asked.client()?;
     ensure!(
         args.checkpoint.is_none() || args.file != Path::new("-"),
         "--checkpoint counts the lines of a file, and standard input is another one each time: name the file"
@@ -85,8 +88,15 @@ pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
     let mut checkpoint = Checkpoint::open(args.checkpoint.as_deref(), &args.file)?;
     let key = KeySource::new(args.key.clone(), args.key_field.clone())?;
     let (lines, bytes) = Lines::open(&args.file, key, checkpoint.lines())?;
-    let progress = progress_bar(bytes);
-    let mut feed = Feed { client, stream: args.stream.clone(), lines, pace: Pace::new(args.rate), progress };
+    let progress = progress_bar(bytes, client.clone());
+    let mut feed = Feed {
+        asked: args.asked.clone(),
+        client,
+        stream: args.stream.clone(),
+        lines,
+        pace: Pace::new(args.rate),
+        progress,
+    };
     let started = Instant::now();
     let outcome = feed.run(&mut checkpoint, &mut stop).await;
     feed.progress.finish_and_clear();
@@ -112,6 +122,7 @@ fn report(args: &PutArgs, done: &Done) -> anyhow::Result<()> {
 }
 
 struct Feed {
+    asked: Asked,
     client: Client,
     stream: String,
     lines: Lines,
@@ -122,7 +133,7 @@ struct Feed {
 impl Feed {
     /// Puts until the lines end or the user stops it; how many records, and whether it was stopped.
     async fn run(&mut self, checkpoint: &mut Checkpoint, stop: &mut Stop) -> anyhow::Result<(u64, bool)> {
-        let mut records = 0;
+        let (mut records, started) = (0, Instant::now());
         loop {
             let batch = tokio::select! {
                 biased;
@@ -140,7 +151,7 @@ impl Feed {
             records += batch.len() as u64;
             checkpoint.advance(line)?;
             self.progress.set_position(offset);
-            self.progress.set_message(format!("{records} records"));
+            self.progress.set_message(so_far(records, started.elapsed()));
         }
     }
 
@@ -161,7 +172,8 @@ impl Feed {
             checkpoint.advance(line.number)?;
         }
         let line = batch.get(done).map_or(0, |line| line.number);
-        Err(anyhow!(source)).with_context(|| format!("line {line} was not put into the stream '{}'", self.stream))
+        Err(self.asked.stream_failure(&self.stream, source))
+            .with_context(|| format!("line {line} was not put into the stream '{}'", self.stream))
     }
 }
 
@@ -170,14 +182,22 @@ async fn stopped_for_long(stop: &mut Stop) {
     tokio::time::sleep(STOP_DEADLINE).await;
 }
 
-/// Shown on a terminal only.
-fn progress_bar(bytes: Option<u64>) -> ProgressBar {
+fn so_far(records: u64, elapsed: Duration) -> String {
+    let rate = records as f64 / elapsed.as_secs_f64().max(0.001);
+    format!("{records} records  {rate:.0} records/s")
+}
+
+/// Shown on a terminal only. A put that is sent again and again shows by the errors that are counted.
+fn progress_bar(bytes: Option<u64>, client: Client) -> ProgressBar {
     let (bar, template) = match bytes {
-        Some(bytes) => (ProgressBar::new(bytes), "{msg}  {wide_bar}  {percent}%  {elapsed}, {eta} left"),
-        None => (ProgressBar::new_spinner(), "{spinner}  {msg}  {elapsed}"),
+        Some(bytes) => (ProgressBar::new(bytes), "{msg}  {errors}  {wide_bar}  {percent}%  {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner}  {msg}  {errors}  {elapsed}"),
     };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    let errors = move |_: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{} errors", client.retries()); // nobody can be told
+    };
+    let Ok(style) = ProgressStyle::with_template(template) else { return bar };
+    let bar = bar.with_style(style.with_key("errors", errors));
+    bar.enable_steady_tick(PROGRESS_PERIOD);
+    bar
 }

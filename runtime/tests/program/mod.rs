@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// How long a fact may take before a test gives up: far longer than it ever takes.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// How often the status is asked for.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -68,6 +68,16 @@ impl Program {
         let ready: serde_json::Value = serde_json::from_str(&line.expect("a line before the end")).unwrap();
         assert_eq!((&ready["ready"], &ready["pid"]), (&true.into(), &self.child.id().unwrap().into()));
         ready["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Waits for the next line of its standard output.
+    pub(crate) async fn line(&mut self) -> String {
+        tokio::time::timeout(PATIENCE, self.stdout.next_line()).await.unwrap().unwrap().expect("the program goes on")
+    }
+
+    /// The next line of its standard output, if it comes before the next look at it is due.
+    pub(crate) async fn line_at_once(&mut self) -> Option<String> {
+        tokio::time::timeout(POLL, self.stdout.next_line()).await.ok()?.unwrap()
     }
 
     /// Waits for a log line with this text.

@@ -1,13 +1,16 @@
 //! The connection to a node, and the plain verbs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidemill_wire::{
-    CreateStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody, JSON_CONTENT_TYPE,
-    ListShardsRequest, ListShardsResponse, Operation, Shard, StreamDescriptionSummary, TARGET_PREFIX,
+    CreateStreamRequest, DeleteStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody,
+    JSON_CONTENT_TYPE, ListShardsRequest, ListShardsResponse, ListStreamsRequest, ListStreamsResponse, Operation,
+    Shard, StreamDescriptionSummary, TARGET_PREFIX,
 };
 
 use crate::error::ClientError;
@@ -22,6 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 pub struct Client {
     http: reqwest::Client,
     endpoint: String,
+    /// Requests that were sent again, of all clones.
+    retries: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -33,7 +38,16 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy()
             .build()?;
-        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), retries: Arc::default() })
+    }
+
+    /// How many puts this client and its clones have sent again, because the node did not take them whole.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Creates a provisioned stream.
@@ -44,6 +58,27 @@ impl Client {
             ..CreateStreamRequest::default()
         };
         self.send(Operation::CreateStream, &request).await.map(drop)
+    }
+
+    /// Deletes a stream and all that it holds.
+    pub async fn delete_stream(&self, stream: &str) -> Result<(), ClientError> {
+        let request = DeleteStreamRequest { stream_name: Some(stream.to_owned()), ..DeleteStreamRequest::default() };
+        self.send(Operation::DeleteStream, &request).await.map(drop)
+    }
+
+    /// The names of all streams, sorted.
+    pub async fn list_streams(&self) -> Result<Vec<String>, ClientError> {
+        let mut names: Vec<String> = Vec::new();
+        loop {
+            let exclusive_start_stream_name = names.last().cloned();
+            let request = ListStreamsRequest { exclusive_start_stream_name, ..ListStreamsRequest::default() };
+            let page: ListStreamsResponse = self.call(Operation::ListStreams, &request).await?;
+            let is_last = !page.has_more_streams || page.stream_names.is_empty();
+            names.extend(page.stream_names);
+            if is_last {
+                return Ok(names);
+            }
+        }
     }
 
     /// What is known of a stream at a glance.

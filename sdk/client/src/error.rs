@@ -39,6 +39,35 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Nobody listens where the node should be.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_connect())
+    }
+
+    /// The endpoint is not one that could be asked.
+    pub fn is_endpoint_wrong(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_builder())
+    }
+
+    /// What was named does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api { kind, .. } if kind == "ResourceNotFoundException")
+    }
+
+    /// The place in a shard was given out too long ago.
+    pub fn is_iterator_expired(&self) -> bool {
+        matches!(self, Self::Api { kind, .. } if kind == "ExpiredIteratorException")
+    }
+
+    /// The node cannot answer now: what changes nothing, such as a read, may simply be asked again.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(error) => !error.is_builder(),
+            Self::Api { .. } => self.is_retryable(),
+            Self::Unreadable { .. } | Self::Refused { .. } => false,
+        }
+    }
+
     /// Whether the same request may go well later. After a server's own failure it may have happened all the same.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {

@@ -93,6 +93,7 @@ impl Client {
             if attempt == ATTEMPTS_MAX {
                 return Err(failed);
             }
+            self.note_retry();
             tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         }

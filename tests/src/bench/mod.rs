@@ -17,6 +17,7 @@ mod load;
 mod node;
 mod opening;
 mod process_io;
+mod put;
 mod report;
 mod rounds;
 mod sink;
@@ -76,11 +77,12 @@ enum Bench {
     Http(http::Call),
     Trigger,
     Function,
+    CliPut,
     NodeStart,
     NodeMemory,
 }
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 15] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -93,6 +95,7 @@ const BENCHES: [Bench; 14] = [
     Bench::Http(http::Call::PutRecord),
     Bench::Trigger,
     Bench::Function,
+    Bench::CliPut,
     Bench::NodeStart,
     Bench::NodeMemory,
 ];
@@ -110,6 +113,7 @@ impl Bench {
             Self::Http(call) => call.names(),
             Self::Trigger => &trigger::NAMES,
             Self::Function => &function::NAMES,
+            Self::CliPut => &put::NAMES,
             Self::NodeStart => &node::START,
             Self::NodeMemory => &node::MEMORY,
         }
@@ -127,6 +131,7 @@ impl Bench {
             Self::Http(call) => http::run(call, folder).await,
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
+            Self::CliPut => put::run(folder),
             Self::NodeStart => node::start(folder),
             Self::NodeMemory => node::memory(folder),
         }

@@ -1,8 +1,9 @@
 //! Lines and their partition keys, read by a thread of its own.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -14,8 +15,14 @@ use tidemill_stream::record::PartitionKey;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-/// Lines that wait between the reader and the sender.
-const WAITING_LINES_MAX: usize = 512;
+/// Bytes that are asked of the file at once.
+const READ_BYTES: usize = 256 << 10;
+/// Lines that go from the reader to the sender together: handing over one by one costs more than reading them.
+const CHUNK_LINES_MAX: usize = 64;
+/// Bytes of their data, but for the last one's.
+const CHUNK_BYTES_MAX: usize = 256 << 10;
+/// Chunks that wait between the two.
+const WAITING_CHUNKS_MAX: usize = 32;
 
 /// Where partition keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +49,18 @@ pub(super) struct Line {
 /// The lines of a file that are left to put.
 #[derive(Debug)]
 pub(super) struct Lines {
-    waiting: mpsc::Receiver<anyhow::Result<Line>>,
+    waiting: mpsc::Receiver<anyhow::Result<Vec<Line>>>,
+    /// What was received and not given out.
+    received: VecDeque<Line>,
     /// What comes behind the batch that was given out last.
     failure: Option<anyhow::Error>,
 }
 
 impl Line {
+    fn new(position: &Position, key: String, data: &[u8]) -> Self {
+        Self { number: position.number, end_bytes: position.end_bytes, key, data: Bytes::copy_from_slice(data) }
+    }
+
     pub(super) fn record(&self) -> PutRecord {
         PutRecord { partition_key: self.key.clone(), explicit_hash_key: None, data: self.data.clone() }
     }
@@ -100,77 +113,115 @@ fn key_in(line: &[u8], field: &str) -> anyhow::Result<String> {
 impl Lines {
     /// The lines of a file (`-`: of standard input) behind the first `skip`, and the file's size if it has one.
     pub(super) fn open(file: &Path, key: KeySource, skip: u64) -> anyhow::Result<(Self, Option<u64>)> {
-        let (reader, bytes): (Box<dyn BufRead + Send>, _) = if file == Path::new("-") {
-            (Box::new(BufReader::new(io::stdin())), None)
+        let (reader, bytes): (Box<dyn Read + Send>, _) = if file == Path::new("-") {
+            (Box::new(io::stdin()), None)
         } else {
             let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
             let bytes = opened.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-            (Box::new(BufReader::new(opened)), bytes)
+            (Box::new(opened), bytes)
         };
-        let (sender, waiting) = mpsc::channel(WAITING_LINES_MAX);
+        let reader = BufReader::with_capacity(READ_BYTES, reader);
+        let (sender, waiting) = mpsc::channel(WAITING_CHUNKS_MAX);
         let name = file.display().to_string();
         let read = move || send_lines(reader, &name, &key, skip, &sender);
         std::thread::Builder::new().name("lines".to_owned()).spawn(read).context("cannot start a thread")?;
-        Ok((Self { waiting, failure: None }, bytes))
+        Ok((Self { waiting, received: VecDeque::new(), failure: None }, bytes))
     }
 
     /// The lines that are there, at least one and at most `records_max`; none at the end. A line that is wrong comes as
     /// an error behind the good ones before it.
     pub(super) async fn next_batch(&mut self, records_max: usize) -> anyhow::Result<Vec<Line>> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
+        if self.received.is_empty() {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            let Some(chunk) = self.waiting.recv().await else { return Ok(Vec::new()) };
+            self.received.extend(chunk?);
         }
-        let Some(first) = self.waiting.recv().await else { return Ok(Vec::new()) };
-        let mut batch = vec![first?];
-        while batch.len() < records_max {
+        while self.received.len() < records_max && self.failure.is_none() {
             match self.waiting.try_recv() {
-                Ok(Ok(line)) => batch.push(line),
-                Ok(Err(failure)) => {
-                    self.failure = Some(failure);
-                    break;
-                }
+                Ok(Ok(chunk)) => self.received.extend(chunk),
+                Ok(Err(failure)) => self.failure = Some(failure),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        Ok(batch)
+        let count = records_max.min(self.received.len());
+        Ok(self.received.drain(..count).collect())
     }
 }
 
 /// Ends at the end of the file, at the first line that is wrong, or when nobody waits any more.
 fn send_lines(
-    mut reader: impl BufRead,
+    mut reader: BufReader<impl Read>,
     name: &str,
     key: &KeySource,
     skip: u64,
-    sender: &mpsc::Sender<anyhow::Result<Line>>,
+    sender: &mpsc::Sender<anyhow::Result<Vec<Line>>>,
 ) {
-    let (mut number, mut end_bytes) = (0, 0);
+    let mut position = Position { number: 0, end_bytes: 0 };
     loop {
-        number += 1;
-        let line = match read_line(&mut reader) {
-            Ok(Some(line)) => line,
-            Ok(None) => return,
-            Err(error) => {
-                let _ = sender.blocking_send(Err(error.context(format!("line {number} of {name}"))));
+        let (chunk, end) = read_chunk(&mut reader, &mut position, key, skip);
+        if !chunk.is_empty() && sender.blocking_send(Ok(chunk)).is_err() {
+            return;
+        }
+        match end {
+            ChunkEnd::Open => {}
+            ChunkEnd::File => return,
+            ChunkEnd::Wrong(error) => {
+                let _ = sender.blocking_send(Err(error.context(format!("line {} of {name}", position.number))));
                 return;
             }
-        };
-        end_bytes += line.len() as u64;
-        let data = without_end(&line);
-        if number <= skip || data.is_empty() {
-            continue;
         }
-        let made = key.key_of(data).with_context(|| format!("line {number} of {name}"));
-        let wrong = made.is_err();
-        let made = made.map(|key| Line { number, end_bytes, key, data: Bytes::copy_from_slice(data) });
-        if sender.blocking_send(made).is_err() || wrong {
-            return;
+    }
+}
+
+/// How far the reader has come.
+struct Position {
+    number: u64,
+    end_bytes: u64,
+}
+
+/// What is behind a chunk.
+enum ChunkEnd {
+    /// Perhaps more: but it is time to send the lines that are there.
+    Open,
+    File,
+    Wrong(anyhow::Error),
+}
+
+/// The next lines: as many as go together, or those that can be had without waiting.
+fn read_chunk(
+    reader: &mut BufReader<impl Read>,
+    position: &mut Position,
+    key: &KeySource,
+    skip: u64,
+) -> (Vec<Line>, ChunkEnd) {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    loop {
+        position.number += 1;
+        let line = match read_line(reader) {
+            Ok(Some(line)) => line,
+            Ok(None) => return (chunk, ChunkEnd::File),
+            Err(error) => return (chunk, ChunkEnd::Wrong(error)),
+        };
+        position.end_bytes += line.len() as u64;
+        let data = without_end(&line);
+        if position.number > skip && !data.is_empty() {
+            bytes += data.len();
+            match key.key_of(data) {
+                Ok(key) => chunk.push(Line::new(position, key, data)),
+                Err(error) => return (chunk, ChunkEnd::Wrong(error)),
+            }
+        }
+        let is_full = chunk.len() == CHUNK_LINES_MAX || bytes >= CHUNK_BYTES_MAX;
+        if is_full || !reader.buffer().contains(&b'\n') {
+            return (chunk, ChunkEnd::Open);
         }
     }
 }
 
 /// A line with its end; `None` at the end of the file.
-fn read_line(reader: &mut impl BufRead) -> anyhow::Result<Option<Vec<u8>>> {
+fn read_line(reader: &mut BufReader<impl Read>) -> anyhow::Result<Option<Vec<u8>>> {
     let bytes_max = RECORD_BYTES_MAX as u64 + 2;
     let mut line = Vec::new();
     let bytes = reader.take(bytes_max).read_until(b'\n', &mut line).context("cannot be read")?;

@@ -1,0 +1,140 @@
+//! The tables of `tidemill status`. They fit 80 columns.
+
+use tidemill_stream::clock::Timestamp;
+
+use crate::cli::text::{TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
+use crate::status::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
+
+/// All that a node says of itself, as of now.
+pub(super) fn table(report: &Report, now: Timestamp) -> String {
+    let mut lines = vec![format!("{} {:>6} {:>10} {:>10}", cell("STREAM", 46), "SHARDS", "STATUS", "RETENTION")];
+    lines.extend(or_none(report.streams.iter().map(stream_line).collect()));
+    lines.extend([String::new(), format!("{} VERSION", cell("FUNCTION", 46))]);
+    lines.extend(or_none(report.functions.iter().map(function_line).collect()));
+    let head = format!(
+        "{} {:>5} {:<10} {:>14} {:>12} {:>8}",
+        cell("TRIGGER", 25),
+        "SHARD",
+        "STATE",
+        "ITERATOR AGE",
+        "RECORDS",
+        "FAILED"
+    );
+    lines.extend([String::new(), head]);
+    lines.extend(or_none(report.triggers.iter().flat_map(|trigger| trigger_lines(trigger, now)).collect()));
+    lines.join("\n")
+}
+
+fn or_none(lines: Vec<String>) -> Vec<String> {
+    if lines.is_empty() { vec!["(none)".to_owned()] } else { lines }
+}
+
+fn stream_line(stream: &StreamReport) -> String {
+    let retention = format!("{} h", stream.retention_hours);
+    format!("{} {:>6} {:>10} {retention:>10}", cell(&stream.name, 46), stream.open_shards, stream.status)
+}
+
+fn function_line(function: &FunctionReport) -> String {
+    format!("{} {}", cell(&function.name, 46), cut(&function.version, 12))
+}
+
+fn trigger_lines(trigger: &TriggerReport, now: Timestamp) -> Vec<String> {
+    let shard = trigger.shard.as_deref().map_or("-", short_shard);
+    let (name, state, age) = (cell(&trigger.trigger, 25), short_state(&trigger.state), age(trigger));
+    let row = format!("{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}", trigger.records, trigger.failures);
+    let error = trigger.last_error.as_ref().map(|error| error_line(error, now));
+    std::iter::once(row).chain(error).collect()
+}
+
+/// How far behind a trigger is in its shard: the age of the oldest record that waits.
+fn age(trigger: &TriggerReport) -> String {
+    match (&trigger.shard, trigger.behind_ms) {
+        (None, _) => "-".to_owned(),
+        (Some(_), 0) => "caught up".to_owned(),
+        (Some(_), behind_ms) => format!("{} behind", span(behind_ms)),
+    }
+}
+
+fn error_line(error: &LastErrorReport, now: Timestamp) -> String {
+    let ago = span(now.as_millis().saturating_sub(error.at_ms));
+    let message = on_one_line(&error.message);
+    cut(&format!("  last error {ago} ago, attempt {}: {message}", error.attempt), TABLE_COLUMNS_MAX)
+}
+
+fn short_state(state: &str) -> &str {
+    if state.starts_with("waiting") { state.rsplit(' ').next().map_or("waiting", waiting_for) } else { state }
+}
+
+fn waiting_for(what: &str) -> &'static str {
+    match what {
+        "stream" => "no stream",
+        "function" => "no functn.",
+        _ => "waiting",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger(name: &str, shard: Option<&str>, state: &str) -> TriggerReport {
+        TriggerReport {
+            trigger: name.to_owned(),
+            stream: "orders".to_owned(),
+            function: "score".to_owned(),
+            shard: shard.map(str::to_owned),
+            state: state.to_owned(),
+            behind_ms: 61_000,
+            last_error: None,
+            last_sequence_number: None,
+            invocations: 20,
+            records: 123_456_789_012,
+            failures: 12_345_678,
+        }
+    }
+
+    #[test]
+    fn the_tables_fit_80_columns() {
+        let long = "n".repeat(128);
+        let mut failing = trigger(&long, Some("shardId-000000009999"), "retrying");
+        failing.behind_ms = 119_999;
+        failing.last_error = Some(LastErrorReport { message: "boom ".repeat(100), attempt: 7, at_ms: 1000 });
+        let stream =
+            StreamReport { name: long.clone(), status: "ACTIVE".into(), open_shards: 10_000, retention_hours: 8760 };
+        let report = Report {
+            version: "0.1.0".to_owned(),
+            streams: vec![stream],
+            functions: vec![FunctionReport { name: long, version: "a".repeat(64) }],
+            triggers: vec![
+                failing,
+                trigger("t", Some("shardId-000000000000"), "running"),
+                trigger("u", None, "waiting for stream"),
+            ],
+        };
+        let shown = table(&report, Timestamp::from_millis(4500));
+        for line in shown.lines() {
+            assert!(line.chars().count() <= TABLE_COLUMNS_MAX, "{} columns: {line}", line.chars().count());
+        }
+        assert!(shown.contains("last error 3 s ago, attempt 7: boom boom"), "{shown}");
+        let row = shown.lines().find(|line| line.starts_with("t ")).unwrap();
+        let cells: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(cells, ["t", "0", "running", "61", "s", "behind", "123456789012", "12345678"]);
+        assert!(shown.contains("no stream"), "{shown}");
+    }
+
+    #[test]
+    fn ages_are_words() {
+        let with = |shard, behind_ms| age(&TriggerReport { behind_ms, ..trigger("t", shard, "running") });
+        let shard = Some("shardId-000000000000");
+        assert_eq!(
+            (with(shard, 0), with(shard, 3999), with(None, 0)),
+            ("caught up".into(), "3 s behind".into(), "-".into())
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let report = Report { version: String::new(), streams: vec![], functions: vec![], triggers: vec![] };
+        assert_eq!(table(&report, Timestamp::from_millis(0)).matches("(none)").count(), 3);
+    }
+}
