@@ -88,11 +88,11 @@ mod tests {
 
     use super::*;
 
-    fn placed() -> PutOutcome {
+    fn placed() -> Placed {
         let time = Timestamp::from_millis(1_700_000_000_000);
         let range = HashRange::uniform(1)[0];
         let shard = Shard { index: ShardIndex(0), range, created: time, parents: Vec::new(), closed: None };
-        Ok(Placed { shard: shard.index, sequence: SequenceNumber::new(&shard, Position(7), time) })
+        Placed { shard: shard.index, sequence: SequenceNumber::new(&shard, Position(7), time) }
     }
 
     fn answer(outcomes: Vec<PutOutcome>) -> Result<Answer, IngestError> {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_put_that_is_done_in_part_says_of_each_record_what_became_of_it() {
         let full = Err(PutFailure::Full("no space".to_owned()));
-        let answer = answer(vec![placed(), full]).unwrap();
+        let answer = answer(vec![Ok(placed()), full]).unwrap();
         assert_eq!((answer.status.as_u16(), answer.outcome, answer.placed), (207, "partial", 1));
         assert_eq!(answer.retry_after, Some(Duration::from_secs(30)));
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
