@@ -102,7 +102,9 @@ async fn a_key_outlives_a_restart_with_its_records() {
 
 #[tokio::test]
 async fn puts_under_one_key_at_the_same_time_append_once() {
-    let store = store_on(Memory::new(clock()), &clock(), 1).await;
+    let per_mille = [(Fault::Pause, 900)].into();
+    let options = FaultyOptions { seed: 1, per_mille, in_a_row_max: 12, tickets_max: 100 };
+    let store = store_on(Faulty::new(Memory::new(clock()), options), &clock(), 1).await;
     let puts = future_all((0..20).map(|_| put(&store, once(1, 1), records(5)))).await;
     let fresh = puts.iter().filter(|put| put.as_ref().is_ok_and(|put| !put.is_repeat)).count();
     let refused = puts.iter().filter_map(|put| put.as_ref().err());
