@@ -1,6 +1,12 @@
 //! The commands of `docs/http-ingest.md` do what it says: each is run against the program with the manifest above it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong shall stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that goes wrong shall stop"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
