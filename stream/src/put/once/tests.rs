@@ -7,7 +7,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::engine::embedded::{Embedded, EmbeddedOptions};
 use crate::engine::faulty::{Fault, Faulty, FaultyOptions};
 use crate::engine::memory::Memory;
-use crate::engine::{Engine, ReadLimits};
+use crate::engine::{Engine, ReadLimits, StreamId};
 use crate::record::PartitionKey;
 use crate::stream::StreamMode;
 
@@ -201,4 +201,15 @@ async fn logs_that_are_forgotten_are_read_again() {
         assert!(store.put_keyed(&name, once(1, 1), records(1)).await.unwrap().is_repeat, "{number}");
     }
     assert!(put(&store, once(1, 1), records(3)).await.unwrap().is_repeat);
+}
+
+#[test]
+fn a_key_that_is_claimed_is_in_work_until_its_put_ends() {
+    let (rings, now) = (Rings::default(), Timestamp::from_millis(1));
+    let log = LogId { stream: StreamId(1), part: 0 };
+    rings.load(log, &[None, None], rings.evictions());
+    let Ok(Some(Claim::Taken(claimed))) = rings.claim(log, &once(1, 1), now) else { panic!("the key is new") };
+    assert!(matches!(rings.claim(log, &once(1, 1), now), Err(PutOnceError::InWork)));
+    rings.settle(log, &claimed, None, None);
+    assert!(matches!(rings.claim(log, &once(1, 1), now), Ok(Some(Claim::Taken(_)))));
 }
