@@ -7,6 +7,13 @@ pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.
 pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
 
+/// Bearer tokens that a manifest names.
+pub const INGEST_TOKENS_MAX: usize = 100;
+/// Origins of pages that a manifest names.
+pub const INGEST_ORIGINS_MAX: usize = 100;
+/// Characters of the name of an environment variable.
+pub const VARIABLE_NAME_CHARS_MAX: usize = 128;
+
 /// The shortest retention (Kinesis).
 pub const RETENTION_MIN: Duration = Duration::from_hours(24);
 /// The longest retention (Kinesis: 365 days).

@@ -2,6 +2,8 @@
 //!
 //! Here the rooms are introduced to each other; none of them knows this one.
 
+mod ingest;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ use tracing::{error, info, warn};
 use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
-use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, IteratorKey, StatusProvider};
+use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider};
 use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
@@ -80,6 +82,8 @@ pub struct Node {
     triggers: Triggers,
     board: Board,
     door: Tasks,
+    /// Who may put over plain HTTP; nobody before the first apply.
+    ingest: Ingest,
     address: SocketAddr,
     deployed: Deployed,
     /// The engine of a node with a folder, to be closed in good order.
@@ -122,6 +126,7 @@ impl Node {
             telemetry::register_engine(&mut registry, Arc::clone(engine));
         }
         let metrics = HttpMetrics::register(&mut registry);
+        let ingest = Ingest::default();
         let state = HttpState {
             store: store.clone(),
             defaults,
@@ -129,11 +134,12 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: status_provider(&store, &functions, &deployed, &board),
+            ingest: ingest.clone(),
             limits: HttpLimits::default(),
         };
         let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
-        Ok(Self { store, functions, triggers, board, door, address, deployed, embedded, _scratch: scratch })
+        Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, embedded, _scratch: scratch })
     }
 
     /// Makes the node what the manifest says; every function's path must be a `.wasm` file.
@@ -142,6 +148,7 @@ impl Node {
     /// that cannot be deployed takes those before it back. Streams that the manifest does not name stay: they hold data.
     pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Applied> {
         self.check_streams(&manifest.streams)?;
+        let ingest = ingest::settings(&manifest.ingest)?;
         let functions = read_functions(&manifest.functions).await?;
         let changed = self.deploy(&functions).await?;
         let functions_changed = changed.iter().map(ToString::to_string).collect();
@@ -163,6 +170,7 @@ impl Node {
         }
         applied.functions_removed = self.remove_others(&functions);
         *self.deployed.lock() = functions;
+        self.ingest.set(ingest);
         info!(
             streams_created = ?applied.streams_created, functions_changed = ?applied.functions_changed,
             functions_removed = ?applied.functions_removed, triggers = manifest.triggers.len(), "manifest applied"

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidemill::deploy::{LoadError, Manifest, Start};
+use tidemill::deploy::{LoadError, Manifest, Start, TokenSpec};
+use tidemill::http::{Origin, Origins, TokenDigest};
 use tidemill_stream::clock::Timestamp;
 
 /// Every `golden/NAME.yaml` is refused with exactly the text in `golden/NAME.txt`.
@@ -67,8 +68,22 @@ triggers:
 }
 
 #[test]
+fn who_may_put_over_plain_http_is_read() {
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let text = format!(
+        "ingest:\n  tokens: [{{ env: TOKEN_1 }}, {{ sha256: {digest} }}]\n  cors: {{ origins: [http://a:1] }}\n"
+    );
+    let ingest = Manifest::parse("f", Path::new(""), &text).unwrap().ingest;
+    let digest = TokenDigest::of_token("abc").unwrap();
+    assert_eq!(ingest.tokens, [TokenSpec::Variable("TOKEN_1".to_owned()), TokenSpec::Digest(digest)]);
+    assert_eq!(ingest.origins, Origins::These(vec![Origin::parse("http://a:1").unwrap()]));
+    let any = Manifest::parse("f", Path::new(""), "ingest: { cors: { origins: ['*'] } }").unwrap().ingest;
+    assert_eq!((any.origins, any.tokens.len()), (Origins::Any, 0));
+}
+
+#[test]
 fn a_manifest_may_be_empty() {
-    for text in ["", "# nothing\n", "{}", "streams:\nfunctions:\ntriggers:\n", "triggers: []"] {
+    for text in ["", "# nothing\n", "{}", "streams:\nfunctions:\ntriggers:\n", "triggers: []", "ingest:"] {
         assert_eq!(Manifest::parse("f", Path::new(""), text).unwrap(), Manifest::default(), "{text:?}");
     }
 }

@@ -72,6 +72,14 @@ pub const READS_MAX: usize = 16;
 pub const OPEN_FILES_MAX: usize = 4096;
 /// Threads that open logs at the start.
 pub const OPENING_THREADS: usize = 8;
+/// Keys of puts that one log remembers, a mark each; the other marks of a log are for the rooms above.
+pub const ONCE_KEYS_PER_LOG_MAX: u32 = 8000;
+/// How long the key of a put is remembered.
+pub const ONCE_LIFETIME: Duration = Duration::from_mins(10);
+/// Logs whose keys are kept in memory too; those of another are read from its marks again.
+pub const ONCE_LOGS_MAX: usize = 64;
+/// Reads of one shard that look for the records of a put that is repeated.
+pub const ONCE_READS_MAX: usize = 16;
 /// Marks of one log.
 pub const MARKS_PER_LOG_MAX: usize = 10_000;
 /// Changes of documents that wait for their commit.

@@ -1,13 +1,17 @@
 //! Putting records: routing by hash key, and the append.
 
+mod once;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future;
 
-use crate::engine::{Append, AppendError, Appended, LogId, Resolved};
+pub(crate) use self::once::Rings;
+pub use self::once::{OnceKey, OncePut, PutOnceError};
+use crate::engine::{Append, AppendError, Appended, LogId, MarkChange, Resolved};
 use crate::error::{Damaged, NoStream};
-use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX, RECORD_BYTES_MAX};
+use crate::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX, RECORD_BYTES_MAX};
 use crate::name::StreamName;
 use crate::record::Record;
 use crate::sequence::SequenceNumber;
@@ -59,10 +63,12 @@ pub enum PutError {
         status: StreamStatus,
     },
     /// No record, or too many.
-    #[error("a put has 1 to {PUT_RECORDS_MAX} records, not {records}")]
+    #[error("a put has 1 to {max} records, not {records}")]
     Count {
         /// How many.
         records: usize,
+        /// The limit.
+        max: usize,
     },
     /// A record is too large.
     #[error("record {index} has {bytes} bytes of data and partition key, over the limit of {max}")]
@@ -88,7 +94,18 @@ impl Store {
     /// Appends records to the shards that their hash keys belong to. Returns what became of each, in order; those of
     /// one shard are appended in order, and are durable when they are reported as placed.
     pub async fn put(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
-        check_sizes(&records)?;
+        check_sizes(&records, PUT_RECORDS_MAX)?;
+        self.put_checked(name, records).await
+    }
+
+    /// Like [`Store::put`], for as many records as an engine appends at once. Those that go to one log are appended all or
+    /// none: all of a stream where it has one log.
+    pub async fn put_many(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
+        check_sizes(&records, APPEND_RECORDS_MAX)?;
+        self.put_checked(name, records).await
+    }
+
+    async fn put_checked(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
         let hashes: Vec<HashKey> = records.iter().map(HashKey::of_record).collect();
         let mut stream = self.writable(name)?;
         let mut outcomes: Vec<Option<PutOutcome>> = vec![None; records.len()];
@@ -138,7 +155,7 @@ impl Store {
         outcomes: &mut [Option<PutOutcome>],
     ) -> Vec<(usize, Record)> {
         let parts = route(stream, records, hashes);
-        let appends = parts.into_iter().map(|(log, part)| self.put_part(stream, log, part));
+        let appends = parts.into_iter().map(|(log, part)| self.put_part(stream, log, part, Vec::new()));
         let mut fenced = Vec::new();
         for done in future::join_all(appends).await {
             match done {
@@ -156,11 +173,11 @@ impl Store {
         fenced
     }
 
-    async fn put_part(&self, stream: &Stream, log: LogId, part: Part) -> PartDone {
+    async fn put_part(&self, stream: &Stream, log: LogId, part: Part, marks: Vec<MarkChange>) -> PartDone {
         let Some(generation) = stream.generations.get(log.part as usize).copied() else {
             return part.failed(&PutFailure::Internal(format!("the stream has no log {log}")));
         };
-        let append = Append { records: part.records.clone(), marks: Vec::new() };
+        let append = Append { records: part.records.clone(), marks };
         match self.engine().append(log, generation, append).await {
             Ok(appended) => part.placed(stream, &appended),
             // A log that is gone went with its stream: the map says so when it is read again.
@@ -228,9 +245,9 @@ fn route(stream: &Stream, records: Vec<(usize, Record)>, hashes: &[HashKey]) -> 
     parts
 }
 
-fn check_sizes(records: &[Record]) -> Result<(), PutError> {
-    if !(1..=PUT_RECORDS_MAX).contains(&records.len()) {
-        return Err(PutError::Count { records: records.len() });
+fn check_sizes(records: &[Record], records_max: usize) -> Result<(), PutError> {
+    if !(1..=records_max).contains(&records.len()) {
+        return Err(PutError::Count { records: records.len(), max: records_max });
     }
     let mut total = 0;
     for (index, record) in records.iter().enumerate() {

@@ -15,6 +15,7 @@ use crate::engine::{
 use crate::error::{NoStream, StoreError};
 use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
+use crate::put::Rings;
 use crate::shard::ShardIndex;
 use crate::stream::{self, Stream, StreamStatus};
 
@@ -31,12 +32,19 @@ struct Inner {
     clock: Clock,
     catalog: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
     changes: watch::Sender<u64>,
+    rings: Rings,
 }
 
 impl Store {
     /// Reads the catalogue, and finishes what a crash left half done.
     pub async fn open(engine: Arc<dyn Engine>, clock: Clock) -> Result<Self, StoreError> {
-        let inner = Inner { engine, clock, catalog: RwLock::default(), changes: watch::Sender::new(0) };
+        let inner = Inner {
+            engine,
+            clock,
+            catalog: RwLock::default(),
+            changes: watch::Sender::new(0),
+            rings: Rings::default(),
+        };
         let store = Self(Arc::new(inner));
         for stream in store.stored_streams().await? {
             let name = stream.name.clone();
@@ -86,6 +94,11 @@ impl Store {
     /// The engine, for documents of the rooms above.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.0.engine
+    }
+
+    /// What is remembered of puts under a key.
+    pub(crate) fn rings(&self) -> &Rings {
+        &self.0.rings
     }
 
     /// Whether the engine works. Trouble with a log names its stream.

@@ -173,8 +173,8 @@ async fn what_is_over_a_limit_is_refused_as_a_whole() {
     on_each_engine(|store| async move {
         let stream = ten_shards(&store).await;
         let put = async |records| store.put(&name("s"), records).await.unwrap_err();
-        assert!(matches!(put(vec![]).await, PutError::Count { records: 0 }));
-        assert!(matches!(put(vec![record("k", "x"); 501]).await, PutError::Count { records: 501 }));
+        assert!(matches!(put(vec![]).await, PutError::Count { records: 0, max: 500 }));
+        assert!(matches!(put(vec![record("k", "x"); 501]).await, PutError::Count { records: 501, max: 500 }));
         let large = vec![record("k", "x"), record("k", vec![0; limits::RECORD_BYTES_MAX])];
         assert!(matches!(put(large).await, PutError::RecordTooLarge { index: 1, .. }));
         assert!(matches!(put(vec![record("k", vec![0; 1 << 19]); 21]).await, PutError::TooLarge { .. }));

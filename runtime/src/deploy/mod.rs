@@ -5,6 +5,7 @@
 
 mod error;
 mod fields;
+mod ingest;
 mod read;
 mod tree;
 mod units;
@@ -19,6 +20,7 @@ use tidemill_stream::name::StreamName;
 
 pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
 use crate::functions::FunctionName;
+use crate::http::{Origins, TokenDigest};
 use crate::limits;
 
 /// What a node shall have.
@@ -30,6 +32,26 @@ pub struct Manifest {
     pub functions: Vec<FunctionSpec>,
     /// Triggers, in the order of the file.
     pub triggers: Vec<TriggerSpec>,
+    /// Who may put over plain HTTP.
+    pub ingest: IngestSpec,
+}
+
+/// Who may put over plain HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestSpec {
+    /// A request must bring one of these tokens; none at all: it needs no token.
+    pub tokens: Vec<TokenSpec>,
+    /// The pages that may put from a browser.
+    pub origins: Origins,
+}
+
+/// Where a bearer token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSpec {
+    /// From the environment variable of this name.
+    Variable(String),
+    /// Only its digest is known.
+    Digest(TokenDigest),
 }
 
 /// A stream.

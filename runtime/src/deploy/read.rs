@@ -17,7 +17,7 @@ use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MA
 use crate::functions::{FunctionName, FunctionSettings};
 use crate::limits;
 
-const MANIFEST: Legal = Legal { fields: &["streams", "functions", "triggers"], planned: &[] };
+const MANIFEST: Legal = Legal { fields: &["streams", "functions", "triggers", "ingest"], planned: &[] };
 const STREAM: Legal = Legal {
     fields: &["shards", "retention"],
     planned: &[
@@ -84,6 +84,7 @@ fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest
         streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
         functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, mistakes)).collect(),
         triggers: triggers(part, &known, mistakes),
+        ingest: super::ingest::ingest(part, mistakes),
     }
 }
 

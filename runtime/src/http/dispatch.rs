@@ -54,7 +54,7 @@ impl Door {
     }
 
     /// The answer with its room in memory, which it gives back with its last byte.
-    fn keep(&self, answer: Bytes) -> Result<Bytes, ApiError> {
+    pub(super) fn keep(&self, answer: Bytes) -> Result<Bytes, ApiError> {
         if answer.len() <= SMALL_ANSWER_BYTES_MAX {
             return Ok(answer);
         }
@@ -176,7 +176,11 @@ fn target(head: &Parts) -> Result<Operation, ApiError> {
 }
 
 /// The whole body, and the room in memory that it was granted.
-async fn receive<'d>(door: &'d Door, head: &Parts, mut body: Body) -> Result<(Bytes, SemaphorePermit<'d>), ApiError> {
+pub(super) async fn receive<'d>(
+    door: &'d Door,
+    head: &Parts,
+    mut body: Body,
+) -> Result<(Bytes, SemaphorePermit<'d>), ApiError> {
     let bytes_max = door.state.limits.body_bytes_max;
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
@@ -226,13 +230,13 @@ fn respond(id: &RequestId, codec: Codec, answer: Result<Bytes, ApiError>) -> (Re
 }
 
 /// Names one request in the logs of both sides.
-struct RequestId {
+pub(super) struct RequestId {
     first: String,
     second: String,
 }
 
 impl RequestId {
-    fn random() -> Self {
+    pub(super) fn random() -> Self {
         let bits: u128 = rand::random();
         // The shape of a version 4 UUID (RFC 9562).
         let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
@@ -242,7 +246,7 @@ impl RequestId {
         Self { first, second: format!("{:032x}", rand::random::<u128>()) }
     }
 
-    fn header(&self) -> HeaderValue {
+    pub(super) fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.first).unwrap_or(HeaderValue::from_static(""))
     }
 

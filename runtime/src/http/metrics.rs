@@ -15,6 +15,8 @@ pub struct HttpMetrics {
     durations: Family<Named, Histogram, fn() -> Histogram>,
     bytes_in: Counter,
     bytes_out: Counter,
+    ingest_records: Family<Ingested, Counter>,
+    ingest_bytes: Family<Ingested, Counter>,
     pub(super) records_in: Counter,
     pub(super) records_out: Counter,
 }
@@ -23,6 +25,11 @@ pub struct HttpMetrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     operation: &'static str,
+    error: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ingested {
     error: &'static str,
 }
 
@@ -39,6 +46,8 @@ impl HttpMetrics {
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 17))),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
+            ingest_records: Family::default(),
+            ingest_bytes: Family::default(),
             records_in: Counter::default(),
             records_out: Counter::default(),
         };
@@ -49,7 +58,20 @@ impl HttpMetrics {
         http.register("response_bytes", "Bytes of answers", metrics.bytes_out.clone());
         http.register("records_in", "Records appended", metrics.records_in.clone());
         http.register("records_out", "Records given to readers", metrics.records_out.clone());
+        http.register(
+            "ingest_records",
+            "Records of requests over plain HTTP, by what became of the request",
+            metrics.ingest_records.clone(),
+        );
+        http.register("ingest_bytes", "Data and partition keys of those records", metrics.ingest_bytes.clone());
         metrics
+    }
+
+    /// A request over plain HTTP was put, or was not; `error` is `none` for one that went well.
+    pub(super) fn ingested(&self, error: &'static str, records: usize, bytes: usize) {
+        let outcome = Ingested { error };
+        self.ingest_records.get_or_create(&outcome).inc_by(records as u64);
+        self.ingest_bytes.get_or_create(&outcome).inc_by(bytes as u64);
     }
 
     /// A request was answered; `error` is `none` for one that went well.

@@ -1,4 +1,5 @@
-//! The door: the Kinesis API over HTTP/1.1 and HTTP/2, and what an operator reads (`/health`, `/metrics`, `/status`).
+//! The door: the Kinesis API over HTTP/1.1 and HTTP/2, plain HTTP for those who have no SDK, and what an operator reads
+//! (`/health`, `/metrics`, `/status`).
 //!
 //! Promises that what is doubtful stays outside: a request is bounded, parsed and checked here, and only domain types
 //! go further. It must not know of triggers, functions or the manifest; it meets them in the store, and reads their
@@ -10,6 +11,7 @@ mod constraint;
 mod context;
 mod dispatch;
 mod error;
+mod ingest;
 mod iterator;
 mod limits;
 mod metrics;
@@ -24,6 +26,7 @@ use prometheus_client::registry::Registry;
 use tidemill_stream::store::Store;
 
 pub use auth::{Defaults, InvalidDefault};
+pub use ingest::{Ingest, IngestSettings, InvalidOrigin, InvalidToken, Origin, Origins, TokenDigest};
 pub use iterator::IteratorKey;
 pub use limits::HttpLimits;
 pub use metrics::HttpMetrics;
@@ -47,6 +50,8 @@ pub struct HttpState {
     pub registry: Arc<Registry>,
     /// What `GET /status` shows.
     pub status: StatusProvider,
+    /// Who may put over plain HTTP.
+    pub ingest: Ingest,
     /// The limits of connections and requests.
     pub limits: HttpLimits,
 }

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
 use super::patience::Patient;
-use super::{HttpLimits, HttpState, operator};
+use super::{HttpLimits, HttpState, ingest, operator};
 use crate::tasks::Tasks;
 
 /// How long to wait when the system has no socket to give.
@@ -59,6 +59,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationTo
 fn router(state: HttpState) -> Router {
     Router::new()
         .route("/", post(kinesis))
+        .route("/streams/{name}/records", post(ingest::records).options(ingest::preflight))
         .route("/health", get(operator::health))
         .route("/metrics", get(operator::metrics))
         .route("/status", get(operator::status))

@@ -4,6 +4,7 @@
 
 mod client;
 mod damage;
+mod ingest;
 mod node;
 mod operator;
 mod paging;

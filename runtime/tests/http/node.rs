@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use tidemill::http::{Defaults, HttpLimits, HttpMetrics, HttpState, IteratorKey, serve};
+use tidemill::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey, serve};
 use tidemill::tasks::Tasks;
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::memory::Memory;
@@ -23,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) client: reqwest::Client,
     pub(crate) tasks: Tasks,
+    pub(crate) ingest: Ingest,
 }
 
 pub(crate) struct Answer {
@@ -66,6 +67,8 @@ impl Node {
     pub(crate) async fn with_limits(limits: HttpLimits) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(START));
         let store = Store::open(Arc::new(Memory::new(clock.clone())), clock.clone()).await.unwrap();
+        let ingest = Ingest::default();
+        ingest.set(IngestSettings::default());
         let mut registry = Registry::with_prefix("tidemill");
         let metrics = HttpMetrics::register(&mut registry);
         let state = HttpState {
@@ -75,6 +78,7 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: Arc::new(|| json!({ "triggers": [] })),
+            ingest: ingest.clone(),
             limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -82,13 +86,13 @@ impl Node {
         let tasks = Tasks::new();
         tasks.spawn("server", serve(listener, state, tasks.stopping()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, clock, client, tasks }
+        Self { address, clock, client, tasks, ingest }
     }
 
     /// A whole node that listens there; somebody else stops it.
     pub(crate) fn at(address: SocketAddr) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, clock: Clock::system(), client, tasks: Tasks::new() }
+        Self { address, clock: Clock::system(), client, tasks: Tasks::new(), ingest: Ingest::default() }
     }
 
     /// A node with a stream `s`.
