@@ -7,6 +7,8 @@ pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.
 pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
 
+/// Streams that one function may emit to.
+pub const EMIT_STREAMS_MAX: usize = 100;
 /// Bearer tokens that a manifest names.
 pub const INGEST_TOKENS_MAX: usize = 100;
 /// Origins of pages that a manifest names.

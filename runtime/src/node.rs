@@ -335,9 +335,7 @@ async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<BTreeMap<Funct
     let mut functions = BTreeMap::new();
     for spec in specs {
         let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
-        let settings =
-            FunctionSettings { memory_bytes: spec.memory_bytes, timeout: spec.timeout, config: spec.config.clone() };
-        functions.insert(spec.name.clone(), (wasm, settings));
+        functions.insert(spec.name.clone(), (wasm, spec.settings()));
     }
     Ok(functions)
 }

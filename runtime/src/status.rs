@@ -71,8 +71,10 @@ pub struct ShardStatus {
     pub invocations: u64,
     /// Records that were processed.
     pub records: u64,
-    /// Calls that failed.
+    /// Calls that failed, or whose outputs could not be put.
     pub failures: u64,
+    /// Records that the function put on other streams.
+    pub emitted: u64,
 }
 
 impl ShardStatus {
@@ -85,6 +87,7 @@ impl ShardStatus {
             invocations: 0,
             records: 0,
             failures: 0,
+            emitted: 0,
         }
     }
 

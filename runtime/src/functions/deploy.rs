@@ -3,13 +3,14 @@
 //! This file promises that a version is in place only when it can be called, that lanes learn of it at once, and that
 //! deploying what is there already changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidemill_stream::name::StreamName;
 
 use super::component::bindings::ConsumerPre;
 use super::component::{Compiled, WasmError};
@@ -27,12 +28,14 @@ pub struct FunctionSettings {
     pub timeout: Duration,
     /// What the function reads with `config.get`.
     pub config: BTreeMap<String, String>,
+    /// The streams that it may emit to.
+    pub emit: BTreeSet<StreamName>,
 }
 
 impl Default for FunctionSettings {
-    /// 64 MiB, 5 s, no configuration.
+    /// 64 MiB, 5 s, no configuration, nothing to emit to.
     fn default() -> Self {
-        Self { memory_bytes: 64 << 20, timeout: Duration::from_secs(5), config: BTreeMap::new() }
+        Self { memory_bytes: 64 << 20, timeout: Duration::from_secs(5), config: BTreeMap::new(), emit: BTreeSet::new() }
     }
 }
 
@@ -184,7 +187,7 @@ impl Functions {
 }
 
 fn check(settings: &FunctionSettings) -> Result<(), DeployError> {
-    let FunctionSettings { memory_bytes, timeout, config } = settings;
+    let FunctionSettings { memory_bytes, timeout, config, emit: _ } = settings;
     let range = limits::MEMORY_BYTES_MIN..=limits::MEMORY_BYTES_MAX;
     if !range.contains(memory_bytes) {
         return Err(DeployError::Memory { given: *memory_bytes, range });

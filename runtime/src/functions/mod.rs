@@ -18,6 +18,7 @@
 mod cache;
 mod component;
 mod deploy;
+mod emit;
 mod invoke;
 mod lane;
 pub mod limits;
@@ -44,6 +45,7 @@ use sandbox::Sandbox;
 
 pub use component::WasmError;
 pub use deploy::{DeployError, Deployed, Deployment, FunctionSettings, Origin};
+pub use emit::{Emission, Emitted};
 pub use invoke::{Invocation, Invoke, InvokeError};
 pub use lane::FunctionLane;
 pub use log::TARGET as LOG_TARGET;

@@ -64,8 +64,11 @@ pub struct TriggerReport {
     pub invocations: u64,
     /// Records that were processed since the node started.
     pub records: u64,
-    /// Calls that failed since the node started.
+    /// Calls that failed, or whose outputs could not be put, since the node started.
     pub failures: u64,
+    /// Records that the function put on other streams since the node started.
+    #[serde(default)]
+    pub emitted: u64,
 }
 
 /// The last thing that went wrong.
@@ -113,6 +116,7 @@ impl TriggerReport {
             invocations: row.status.invocations,
             records: row.status.records,
             failures: row.status.failures,
+            emitted: row.status.emitted,
         }
     }
 }

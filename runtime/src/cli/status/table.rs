@@ -90,6 +90,7 @@ mod tests {
             invocations: 20,
             records: 123_456_789_012,
             failures: 12_345_678,
+            emitted: 0,
         }
     }
 
