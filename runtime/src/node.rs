@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod ingest;
+mod logs;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -127,6 +128,7 @@ impl Node {
         }
         let metrics = HttpMetrics::register(&mut registry);
         let ingest = Ingest::default();
+        let door = Tasks::new();
         let state = HttpState {
             store: store.clone(),
             defaults,
@@ -135,9 +137,9 @@ impl Node {
             registry: Arc::new(registry),
             status: status_provider(&store, &functions, &deployed, &board),
             ingest: ingest.clone(),
+            log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
-        let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, embedded, _scratch: scratch })
     }
@@ -393,7 +395,7 @@ fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Boa
     };
     Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        streams: store.streams().iter().map(|stream| StreamReport::of(stream)).collect(),
+        streams: store.streams().iter().map(|stream| StreamReport::of(stream, store.taken(stream))).collect(),
         functions: names.iter().filter_map(function).collect(),
         triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
     }

@@ -3,6 +3,7 @@
 //! Pollers write it, the command line and the metrics read it. It lives in memory and decides nothing. This module must
 //! not know of triggers' workings, HTTP or JSON.
 
+mod log;
 mod report;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::sequence::SequenceNumber;
 use tidemill_stream::shard::ShardIndex;
 
+pub use self::log::{LogLineReport, LogReport};
 pub use self::report::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 use crate::limits::STATUS_ERROR_CHARS_MAX;
 

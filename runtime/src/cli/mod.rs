@@ -9,8 +9,10 @@ mod build;
 mod check;
 mod fsck;
 mod invoke;
+mod logs;
 mod new;
 mod output;
+mod patience;
 mod put;
 mod serve;
 mod shard;
@@ -43,6 +45,7 @@ enum Command {
     Check(check::CheckArgs),
     Fsck(fsck::FsckArgs),
     Invoke(invoke::InvokeArgs),
+    Logs(logs::LogsArgs),
     New(new::NewArgs),
     Put(put::PutArgs),
     Tail(tail::TailArgs),
@@ -72,6 +75,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::New(args) => new::new(&args)?,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
+        Command::Logs(args) => return logs::logs(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Tail(args) => return tail::tail(args).await,
         Command::Stream(args) => return stream::stream(args).await,

@@ -16,6 +16,7 @@ use super::component::bindings::ConsumerPre;
 use super::component::{Compiled, WasmError};
 use super::invoke::InvokeError;
 use super::name::{FunctionName, Version};
+use super::recent::FunctionLog;
 use super::sandbox::Guest;
 use super::{Functions, forget_unused, lane, limits};
 
@@ -45,6 +46,7 @@ pub struct Deployment {
     pub(super) version: Version,
     pub(super) settings: FunctionSettings,
     pub(super) world: ConsumerPre<Guest>,
+    pub(super) log: FunctionLog,
 }
 
 impl Deployment {
@@ -61,7 +63,7 @@ impl Deployment {
 
 impl fmt::Debug for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, settings, world: _ } = self;
+        let Self { name, version, settings, world: _, log: _ } = self;
         f.debug_struct("Deployment").field("name", name).field("version", version).field("settings", settings).finish()
     }
 }
@@ -158,7 +160,9 @@ impl Functions {
         if self.is_in_place(name, version, &settings) {
             return Ok(Deployed { version, origin: Origin::Unchanged });
         }
-        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world });
+        // That of a function which is not in place yet is published with it: what a failed start says is in the node's log.
+        let log = self.log(name).unwrap_or_else(|| FunctionLog::new(self.0.clock.clone()));
+        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world, log });
         let trial = lane::try_out(&self.0.sandbox, &self.0.places, Arc::clone(&deployment));
         trial.await.map_err(DeployError::Start)?;
         self.publish(deployment)?;
@@ -181,6 +185,7 @@ impl Functions {
             return Err(DeployError::TooMany { max });
         }
         let slot = slots.entry(deployment.name.clone()).or_insert_with(|| tokio::sync::watch::channel(None).0);
+        self.0.logs.set(deployment.name.clone(), deployment.log.clone());
         slot.send_replace(Some(deployment));
         Ok(())
     }

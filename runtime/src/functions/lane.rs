@@ -91,7 +91,7 @@ pub(super) async fn try_out(
 ) -> Result<(), InvokeError> {
     let place = places.take_for_trial().await.map_err(|_| stopped())?;
     let limit = deployment.settings.timeout;
-    let log = GuestLog::new(deployment.name.clone());
+    let log = GuestLog::new(&deployment);
     let start = async move { within(limit, Instance::start(place, deployment, log)).await.map(drop) };
     sandbox.run(start).await.ok_or_else(stopped)?
 }
@@ -113,7 +113,7 @@ impl Vessel {
     fn log(&self, deployment: &Deployment) -> GuestLog {
         match self {
             Self::Warm(instance) => instance.log.clone(),
-            Self::Cold(_) => GuestLog::new(deployment.name.clone()),
+            Self::Cold(_) => GuestLog::new(deployment),
         }
     }
 }
@@ -134,11 +134,12 @@ impl Call {
             Ok((instance, answer))
         })
         .await;
-        log.end();
-        match outcome {
+        let (instance, answer) = match outcome {
             Ok((instance, answer)) => (instance.kept(), answer),
             Err(error) => (None, Err(error)),
-        }
+        };
+        log.end(answer.as_ref().err());
+        (instance, answer)
     }
 }
 

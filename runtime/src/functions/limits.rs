@@ -62,6 +62,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 pub const LOG_BYTES_PER_CALL_MAX: usize = 256 << 10;
 /// What a line costs besides its text, so that empty lines have a limit too.
 pub const LOG_LINE_COST_BYTES: usize = 64;
+/// Bytes of the last lines of one function that the node keeps in memory, counted as above.
+pub const LOG_KEPT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of standard error that are kept to explain a trap.
 pub(super) const STDERR_TAIL_BYTES_MAX: usize = 4 << 10;
 /// Bytes of the text with which a function explains a failure.

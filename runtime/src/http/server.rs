@@ -63,6 +63,7 @@ fn router(state: HttpState) -> Router {
         .route("/health", get(operator::health))
         .route("/metrics", get(operator::metrics))
         .route("/status", get(operator::status))
+        .route("/functions/{name}/log", get(operator::function_log))
         .with_state(Arc::new(Door::new(state)))
 }
 

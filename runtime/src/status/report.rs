@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::stream::{Stream, StreamStatus};
+use tidemill_stream::traffic::Taken;
 
 use super::{LastError, TriggerStatus};
 
@@ -30,6 +31,12 @@ pub struct StreamReport {
     pub open_shards: usize,
     /// How long it keeps records, hours.
     pub retention_hours: u64,
+    /// Records that it has taken since the node started.
+    #[serde(default)]
+    pub records: u64,
+    /// Their data and partition keys, bytes.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 /// A function.
@@ -83,8 +90,8 @@ pub struct LastErrorReport {
 }
 
 impl StreamReport {
-    /// Of a stream.
-    pub fn of(stream: &Stream) -> Self {
+    /// Of a stream, and what it has taken.
+    pub fn of(stream: &Stream, taken: Taken) -> Self {
         let status = match stream.status {
             StreamStatus::Creating => "CREATING",
             StreamStatus::Deleting => "DELETING",
@@ -96,6 +103,8 @@ impl StreamReport {
             status: status.to_owned(),
             open_shards: stream.open_shards().count(),
             retention_hours: stream.retention.as_secs() / 3600,
+            records: taken.records,
+            bytes: taken.bytes,
         }
     }
 }
