@@ -1,13 +1,12 @@
 //! `docs/operations.md` lists the metrics of a node, each with its type and labels, and no others.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
-use tidemill::deploy::{Manifest, Start, TriggerSpec};
-use tidemill::functions::FunctionName;
+use tidemill::deploy::Manifest;
 use tidemill::node::{Node, NodeOptions, Place};
 use tidemill_client::PutRecord;
-use tidemill_stream::name::StreamName;
 
 use crate::{page, program};
 
@@ -45,16 +44,13 @@ fn documented() -> Metrics {
     named.collect()
 }
 
-/// A trigger that waits for a stream: its metrics have no shard.
+const MANIFEST: &str = "streams: { nowhere: {} }\nfunctions: { nothing: { path: nothing.wasm } }\n\
+    triggers: [{ name: waiting, stream: nowhere, function: nothing, start: latest }]\n";
+
+/// A trigger alone, which waits for its stream: its metrics have no shard.
 fn waiting() -> Manifest {
-    let trigger = TriggerSpec {
-        name: "waiting".to_owned(),
-        stream: StreamName::parse("nowhere").unwrap(),
-        function: FunctionName::parse("nothing").unwrap(),
-        start: Start::Latest,
-        batch_records_max: 1,
-    };
-    Manifest { triggers: vec![trigger], ..Manifest::default() }
+    let manifest = Manifest::parse("deploy.yaml", Path::new(""), MANIFEST).unwrap();
+    Manifest { streams: Vec::new(), functions: Vec::new(), ..manifest }
 }
 
 #[tokio::test]
