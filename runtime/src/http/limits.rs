@@ -50,6 +50,12 @@ impl Default for HttpLimits {
 pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What is set aside for a request body before any of it has arrived.
 pub(super) const BODY_RESERVED_BYTES_MAX: usize = 64 << 10;
+/// The head of one HTTP/1.1 request; also what is read at once.
+pub const H1_HEAD_BYTES_MAX: usize = 256 << 10;
+/// The headers of one HTTP/2 request.
+pub const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// Streams on one page of `ListStreams` (Kinesis).
 pub const PAGE_STREAMS_MAX: usize = 100;
 /// Shards on one page of `DescribeStream` (Kinesis).
@@ -66,9 +72,3 @@ pub const ITERATOR_CHARS_MAX: usize = 512;
 pub(super) const VIOLATIONS_MAX: usize = 10;
 /// Characters of a wrong value that an answer repeats.
 pub(super) const ECHO_CHARS_MAX: usize = 256;
-/// The head of one HTTP/1.1 request; also what is read at once.
-pub const H1_HEAD_BYTES_MAX: usize = 256 << 10;
-/// The headers of one HTTP/2 request.
-pub const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
-/// Bytes of an `Idempotency-Key`.
-pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
