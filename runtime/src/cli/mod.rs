@@ -25,14 +25,21 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
+/// What a script wants to know of every command.
+const ENDS: &str = "Exit codes:
+  0    it did what it was asked to
+  1    it could not; standard error says why
+  2    it was not asked rightly
+  130  it was interrupted before its end";
+
 /// Keeps streams and runs WebAssembly functions on them.
 #[derive(Debug, Parser)]
-#[command(name = "tidemill", version, about, max_term_width = 100)]
+#[command(name = "tidemill", version, about, max_term_width = 100, after_help = ENDS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +59,12 @@ enum Command {
     Stream(stream::StreamArgs),
     Shard(shard::ShardArgs),
     Status(status::StatusArgs),
+}
+
+/// All commands with their arguments, as `docs/cli.md` shows them.
+#[doc(hidden)]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Does what the arguments say.

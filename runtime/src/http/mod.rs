@@ -13,7 +13,7 @@ mod dispatch;
 mod error;
 mod ingest;
 mod iterator;
-mod limits;
+pub mod limits;
 mod metrics;
 mod operation;
 mod operator;
