@@ -22,11 +22,11 @@ use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect,
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
-use tracing::{error, info, warn};
+use tracing::{Level, error, info, warn};
 
 use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine, Origin};
 use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider};
 use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
@@ -91,6 +91,35 @@ pub struct Node {
     embedded: Option<Arc<Embedded>>,
     /// Holds the compiled cache of a node in memory.
     _scratch: Option<TempDir>,
+}
+
+/// Looks at a node while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Observer {
+    store: Store,
+    functions: Functions,
+    deployed: Deployed,
+    board: Board,
+}
+
+impl Observer {
+    /// What the node's streams, functions and triggers are doing.
+    pub fn status(&self) -> Report {
+        report(&self.store, &self.functions, &self.deployed, &self.board)
+    }
+
+    /// The last lines of at least this level of all functions, each with its function's name: at most so many, by time.
+    pub fn last_lines(&self, least: Level, lines_max: usize) -> Vec<(String, LogLine)> {
+        let names: Vec<FunctionName> = self.deployed.lock().keys().cloned().collect();
+        let of = |name: &FunctionName| {
+            let lines = self.functions.log(name).map(|log| log.last_of(least, lines_max)).unwrap_or_default();
+            lines.into_iter().map(|line| (name.to_string(), line)).collect::<Vec<_>>()
+        };
+        let mut lines: Vec<_> = names.iter().flat_map(of).collect();
+        lines.sort_by_key(|(_, line)| line.at);
+        lines.drain(..lines.len().saturating_sub(lines_max));
+        lines
+    }
 }
 
 /// What an apply has changed.
@@ -192,7 +221,18 @@ impl Node {
 
     /// What the node's streams, functions and triggers are doing.
     pub fn status(&self) -> Report {
-        report(&self.store, &self.functions, &self.deployed, &self.board)
+        self.observer().status()
+    }
+
+    /// Looks at the node while it runs.
+    pub fn observer(&self) -> Observer {
+        let Self { store, functions, deployed, board, .. } = self;
+        Observer {
+            store: store.clone(),
+            functions: functions.clone(),
+            deployed: Arc::clone(deployed),
+            board: board.clone(),
+        }
     }
 
     /// Stops: no new requests, those in work end; then the triggers, between two batches.

@@ -16,6 +16,7 @@ use tidemill_stream::clock::Clock;
 use tidemill_stream::engine::embedded::{Counts, Embedded};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::status::{Board, State, TriggerStatus};
 
@@ -50,10 +51,18 @@ pub enum LogError {
 /// Sends log lines to standard error from now on. `filter` is the user's, or `None`: then `RUST_LOG` counts, else
 /// `info`.
 pub fn log_to_stderr(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    log_to(std::io::stderr, format, filter)
+}
+
+/// Sends log lines to whatever stands before standard error, as above.
+pub fn log_to<W>(writer: W, format: LogFormat, filter: Option<&str>) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let given = filter.map(str::to_owned).or(from_environment).unwrap_or_else(|| FILTER_DEFAULT.to_owned());
     let filter = EnvFilter::try_new(&given).map_err(|source| LogError::Filter { given, source })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let done = match format {
         LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

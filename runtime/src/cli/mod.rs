@@ -21,6 +21,7 @@ mod status;
 mod stream;
 mod tail;
 mod text;
+mod view;
 mod watch;
 
 use std::process::ExitCode;

@@ -101,6 +101,15 @@ impl FunctionLog {
         LogPage { lines, last: kept.newest, missed: 0 }
     }
 
+    /// The last lines of at least this level, at most so many, in order.
+    pub fn last_of(&self, least: Level, lines_max: usize) -> Vec<LogLine> {
+        let kept = self.0.kept.lock();
+        let wanted = kept.lines.iter().rev().filter(|line| line.level <= least); // tracing: what matters more is less
+        let mut lines: Vec<LogLine> = wanted.take(lines_max).cloned().collect();
+        lines.reverse();
+        lines
+    }
+
     /// The first lines behind a number, at most so many. A number that is not reached yet is of a node before this one:
     /// then from the oldest on.
     pub fn after(&self, number: u64, lines_max: usize) -> LogPage {
@@ -165,6 +174,7 @@ mod tests {
         (0..5).for_each(|line| say(&log, &line.to_string()));
         let page = log.last(2);
         assert_eq!((numbers(&page), page.last, page.lines[1].text.as_str()), (vec![4, 5], 5, "4"));
+        assert_eq!((log.last_of(Level::INFO, 2), log.last_of(Level::WARN, 2)), (page.lines, vec![]));
         let page = log.after(1, 2);
         assert_eq!((numbers(&page), page.last, page.missed), (vec![2, 3], 3, 0));
         assert_eq!((numbers(&log.after(5, 2)), log.after(5, 2).last), (Vec::new(), 5));

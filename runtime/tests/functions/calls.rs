@@ -261,14 +261,14 @@ async fn the_example_alerts_on_real_earthquakes() {
     let setting = Setting::new();
     let settings =
         FunctionSettings { config: [("threshold".to_owned(), "6".to_owned())].into(), ..FunctionSettings::default() };
-    setting.deploy("earthquakes", guests::earthquakes(), settings).await;
-    let data = include_str!("../../../functions/earthquakes/data/earthquakes.jsonl");
+    setting.deploy("alert", guests::alert(), settings).await;
+    let data = include_str!("../../../functions/data/earthquakes.jsonl");
     let payloads: Vec<_> = data.lines().collect();
-    let mut lane = setting.lane("earthquakes");
+    let mut lane = setting.lane("alert");
     for some in payloads.chunks(500) {
         lane.invoke(&batch(some)).await.unwrap();
     }
-    let alerts: Vec<_> = lines::of("earthquakes").into_iter().filter(|line| line.level == Level::WARN).collect();
+    let alerts: Vec<_> = lines::of("alert").into_iter().filter(|line| line.level == Level::WARN).collect();
     let strong = data.lines().filter(|line| is_strong(line)).count();
     assert_eq!((alerts.len(), strong), (5, 5));
     assert!(alerts.iter().all(|line| line.message().starts_with("earthquake of magnitude 6.")), "{alerts:?}");
