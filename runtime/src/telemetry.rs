@@ -2,6 +2,8 @@
 //!
 //! Log lines go to standard error, never to standard output, which belongs to commands. Payloads are never logged.
 
+mod human;
+
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
+use self::human::Human;
 use crate::status::{Board, State, TriggerStatus};
 
 /// The filter of log lines unless the user gives one.
@@ -64,7 +67,10 @@ where
     let filter = EnvFilter::try_new(&given).map_err(|source| LogError::Filter { given, source })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let done = match format {
-        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Human => {
+            let is_terminal = std::io::stderr().is_terminal();
+            lines.with_ansi(is_terminal).event_format(Human::default()).try_init()
+        }
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     done.map_err(|_| LogError::Twice)
