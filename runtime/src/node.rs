@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod ingest;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
+pub use self::progress::Ends;
 use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
