@@ -34,6 +34,7 @@ pub enum Build {
 
 impl Build {
     /// How functions are built when a node has them already.
+    #[must_use]
     pub fn again(self) -> Self {
         match self {
             Self::Always | Self::Again => Self::Again,
