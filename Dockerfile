@@ -5,10 +5,9 @@
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /tidemill
 COPY . .
-# RUSTUP_TOOLCHAIN: rust-toolchain.toml also asks for tools that only developers need.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/tidemill/target \
-    RUSTUP_TOOLCHAIN=1.95.0 cargo build --release --locked --package tidemill --bin tidemill \
+    cargo build --release --locked --package tidemill --bin tidemill \
     && install -D target/release/tidemill /image/usr/local/bin/tidemill \
     && install -D --mode=644 packaging/deploy.yaml /image/etc/tidemill/deploy.yaml \
     && install -d --mode=700 /data
@@ -17,7 +16,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /image /
 COPY --from=build --chown=nonroot:nonroot /data /data
-USER nonroot
+# nonroot, as a number: so a cluster can see that it is not root.
+USER 65532:65532
 VOLUME /data
 EXPOSE 4567
 STOPSIGNAL SIGTERM

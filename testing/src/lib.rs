@@ -19,7 +19,7 @@
 //! ```
 //!
 //! A wait ends when its fact is there. One that waits in vain fails after [`PATIENCE`], with what the triggers are doing
-//! and what the functions logged. `RUST_LOG=info cargo test -- --nocapture` shows the nodes' own log lines.
+//! and what the functions logged. `RUST_LOG=info cargo test` shows the nodes' own log lines.
 //!
 //! This crate promises that a test sees one node only, its own. It must not change how a node works.
 
@@ -41,6 +41,11 @@ pub use wait::{Failure, PATIENCE};
 use tidemill_client::Start;
 
 use crate::running::Running;
+
+/// The examples of the page compile, and those without a node are run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Page;
 
 /// A node that runs until it is dropped.
 #[derive(Debug)]

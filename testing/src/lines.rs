@@ -202,4 +202,13 @@ mod tests {
         assert_eq!(kept.from(0).next().unwrap().text, "5");
         assert_eq!(kept.from(LINES_MAX + 3).map(|line| line.text.as_str()).collect::<Vec<_>>(), ["10003", "10004"]);
     }
+
+    #[test]
+    fn a_subscriber_of_the_test_captures_when_it_is_told_to() {
+        let are_captured = || Lines::new().are_captured();
+        let without = Registry::default().with(tracing_subscriber::fmt::layer().with_writer(std::io::sink));
+        assert!(!tracing::subscriber::with_default(without, are_captured));
+        let other = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        assert!(tracing::subscriber::with_default(other.with(capture()), are_captured));
+    }
 }
