@@ -5,6 +5,8 @@
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /tidemill
 COPY . .
+# Without lines of source in backtraces the program is a quarter as large; the names of functions stay.
+ENV CARGO_PROFILE_RELEASE_STRIP=debuginfo
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/tidemill/target \
     cargo build --release --locked --package tidemill --bin tidemill \

@@ -153,8 +153,8 @@ fn install() {
     });
 }
 
-/// The layer that captures what functions log: for tests that set a tracing subscriber of their own, over a
-/// [`Registry`].
+/// The layer that captures what functions log, for tests that set a tracing subscriber of their own:
+/// `tracing_subscriber::registry().with(capture()).with(..).init()`.
 pub fn capture<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
     let spans = |metadata: &Metadata<'_>| metadata.is_span() && metadata.target().starts_with(NODE_TARGET);
     let lines = |metadata: &Metadata<'_>| metadata.is_event() && metadata.target() == LOG_TARGET;
@@ -206,9 +206,8 @@ mod tests {
     #[test]
     fn a_subscriber_of_the_test_captures_when_it_is_told_to() {
         let are_captured = || Lines::new().are_captured();
-        let without = Registry::default().with(tracing_subscriber::fmt::layer().with_writer(std::io::sink));
-        assert!(!tracing::subscriber::with_default(without, are_captured));
-        let other = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
-        assert!(tracing::subscriber::with_default(other.with(capture()), are_captured));
+        let of_test = || Registry::default().with(tracing_subscriber::fmt::layer().with_writer(std::io::sink));
+        assert!(!tracing::subscriber::with_default(of_test(), are_captured));
+        assert!(tracing::subscriber::with_default(of_test().with(capture()), are_captured));
     }
 }

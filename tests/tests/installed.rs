@@ -57,10 +57,20 @@ fn here(command: &[String], data: &Path) -> Vec<String> {
     words
 }
 
-fn ready(child: &mut Child) -> Result<String> {
+/// A node that is killed if the test fails.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn ready(node: &mut Started) -> Result<String> {
     let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-    let ready: serde_json::Value = serde_json::from_str(&line)?;
+    BufReader::new(node.0.stdout.take().context("no output")?).read_line(&mut line)?;
+    let ready: serde_json::Value = serde_json::from_str(&line).context("the node did not start")?;
     Ok(format!("http://{}", ready["address"].as_str().context("no address")?))
 }
 
@@ -82,14 +92,14 @@ fn the_commands_of_the_image_and_of_the_service_start_a_node_that_is_supervised(
         manager.set_read_timeout(Some(HANGING))?;
         let mut node = Command::new(binary()?);
         node.args(here(&command, &folder.path().join("data"))).env("NOTIFY_SOCKET", folder.path().join("notify"));
-        let mut node = node.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        assert_eq!(told(&manager)?, "READY=1", "{command:?}");
-        let url = ready(&mut node)?;
+        let mut node = Started(node.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+        let url = ready(&mut node).with_context(|| format!("{command:?}"))?;
+        assert_eq!(told(&manager)?, "READY=1");
         let healthy = health(&url)?;
         assert_eq!((healthy.status.code(), healthy.stdout.as_slice()), (Some(0), &b"healthy\n"[..]), "{healthy:?}");
-        run(Command::new("kill").args(["-s", "TERM", &node.id().to_string()]))?;
+        run(Command::new("kill").args(["-s", "TERM", &node.0.id().to_string()]))?;
         assert_eq!(told(&manager)?, "STOPPING=1");
-        assert_eq!(node.wait()?.code(), Some(0));
+        assert_eq!(node.0.wait()?.code(), Some(0));
         let gone = health(&url)?;
         assert_eq!(gone.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&gone.stderr).contains("no node answers at"), "{gone:?}");
