@@ -206,14 +206,9 @@ impl File {
     }
 
     /// Bytes that will be read soon: the system may fetch them meanwhile.
-    #[cfg(target_os = "linux")]
     pub(super) fn will_read(&self, offset: u64, len: u64) {
-        // Advice: what comes of it decides nothing.
-        let _ = rustix::fs::fadvise(&self.open, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::WillNeed);
+        self.disk.will_read(&self.open, offset, len);
     }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn will_read(&self, _offset: u64, _len: u64) {}
 
     fn allows(&self, access: Access) -> bool {
         access == Access::Read || self.access == Access::ReadWrite
