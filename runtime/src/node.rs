@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod ingest;
+mod logs;
 mod progress;
 
 use std::collections::BTreeMap;
@@ -22,12 +23,12 @@ use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect,
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
-use tracing::{error, info, warn};
+use tracing::{Level, error, info, warn};
 
 pub use self::progress::Ends;
 use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine, Origin};
 use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider};
 use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
@@ -94,6 +95,35 @@ pub struct Node {
     _scratch: Option<TempDir>,
 }
 
+/// Looks at a node while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Observer {
+    store: Store,
+    functions: Functions,
+    deployed: Deployed,
+    board: Board,
+}
+
+impl Observer {
+    /// What the node's streams, functions and triggers are doing.
+    pub fn status(&self) -> Report {
+        report(&self.store, &self.functions, &self.deployed, &self.board)
+    }
+
+    /// The last lines of at least this level of all functions, each with its function's name: at most so many, by time.
+    pub fn last_lines(&self, least: Level, lines_max: usize) -> Vec<(String, LogLine)> {
+        let names: Vec<FunctionName> = self.deployed.lock().keys().cloned().collect();
+        let of = |name: &FunctionName| {
+            let lines = self.functions.log(name).map(|log| log.last_of(least, lines_max)).unwrap_or_default();
+            lines.into_iter().map(|line| (name.to_string(), line)).collect::<Vec<_>>()
+        };
+        let mut lines: Vec<_> = names.iter().flat_map(of).collect();
+        lines.sort_by_key(|(_, line)| line.at);
+        lines.drain(..lines.len().saturating_sub(lines_max));
+        lines
+    }
+}
+
 /// What an apply has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -129,6 +159,7 @@ impl Node {
         }
         let metrics = HttpMetrics::register(&mut registry);
         let ingest = Ingest::default();
+        let door = Tasks::new();
         let state = HttpState {
             store: store.clone(),
             defaults,
@@ -137,9 +168,9 @@ impl Node {
             registry: Arc::new(registry),
             status: status_provider(&store, &functions, &deployed, &board),
             ingest: ingest.clone(),
+            log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
-        let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, embedded, _scratch: scratch })
     }
@@ -192,7 +223,18 @@ impl Node {
 
     /// What the node's streams, functions and triggers are doing.
     pub fn status(&self) -> Report {
-        report(&self.store, &self.functions, &self.deployed, &self.board)
+        self.observer().status()
+    }
+
+    /// Looks at the node while it runs.
+    pub fn observer(&self) -> Observer {
+        let Self { store, functions, deployed, board, .. } = self;
+        Observer {
+            store: store.clone(),
+            functions: functions.clone(),
+            deployed: Arc::clone(deployed),
+            board: board.clone(),
+        }
     }
 
     /// Stops: no new requests, those in work end; then the triggers, between two batches.
@@ -337,9 +379,7 @@ async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<BTreeMap<Funct
     let mut functions = BTreeMap::new();
     for spec in specs {
         let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
-        let settings =
-            FunctionSettings { memory_bytes: spec.memory_bytes, timeout: spec.timeout, config: spec.config.clone() };
-        functions.insert(spec.name.clone(), (wasm, settings));
+        functions.insert(spec.name.clone(), (wasm, spec.settings()));
     }
     Ok(functions)
 }
@@ -397,7 +437,7 @@ fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Boa
     };
     Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        streams: store.streams().iter().map(|stream| StreamReport::of(stream)).collect(),
+        streams: store.streams().iter().map(|stream| StreamReport::of(stream, store.taken(stream))).collect(),
         functions: names.iter().filter_map(function).collect(),
         triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
     }

@@ -7,8 +7,6 @@ use tidemill::deploy::{InvalidManifest, LoadError};
 use tidemill::status::TriggerReport;
 use tidemill_client::{ClientError, PutRecordsError};
 
-use crate::lines::LogLine;
-
 /// Why a node did not start, or a test did not find what it waited for.
 #[derive(thiserror::Error)]
 pub enum TestError {
@@ -38,12 +36,6 @@ pub enum TestError {
     /// The store failed while it was asked how far a trigger has come.
     #[error("how far the triggers have come cannot be read: {0:#}")]
     Progress(anyhow::Error),
-    /// The test has a tracing subscriber of its own, so this crate sees no log lines.
-    #[error(
-        "the test has set a tracing subscriber that does not capture log lines; add the layer tidemill_testing::capture() \
-         to it, or set none"
-    )]
-    NotCaptured,
     /// A fact did not come.
     #[error("waited {} s in vain until {fact}\n{situation}", .patience.as_secs_f64())]
     InVain {
@@ -71,8 +63,8 @@ fn listed(known: &[String]) -> String {
 pub struct Situation {
     /// Each trigger in each shard.
     pub triggers: Vec<TriggerReport>,
-    /// What the functions logged last.
-    pub lines: Vec<LogLine>,
+    /// What each function logged last.
+    pub lines: Vec<String>,
 }
 
 impl fmt::Display for Situation {

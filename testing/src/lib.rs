@@ -10,21 +10,20 @@
 //! #[tokio::test]
 //! async fn a_strong_earthquake_is_an_alert() -> Result<(), tidemill_testing::TestError> {
 //!     let node = TestNode::start("deploy.yaml").await?;
-//!     node.put("earthquakes", "us", r#"{"place": "Hualien", "magnitude": 6.4, "time": 0}"#).await?;
-//!     node.wait_for_log("earthquakes", |line| line.text.contains("of magnitude 6.4, Hualien")).await?;
-//!     node.wait_until_processed("earthquakes").await?;
-//!     assert_eq!(node.records("earthquakes").await?.len(), 1);
+//!     node.put("quakes", "us", r#"{"place": "Hualien", "magnitude": 6.4, "time": 0}"#).await?;
+//!     node.wait_for_log("alert", |line| line.text.contains("of magnitude 6.4, Hualien")).await?;
+//!     node.wait_until_processed("quakes").await?;
+//!     assert_eq!(node.records("quakes").await?.len(), 1);
 //!     Ok(())
 //! }
 //! ```
 //!
 //! A wait ends when its fact is there. One that waits in vain fails after [`PATIENCE`], with what the triggers are doing
-//! and what the functions logged. `RUST_LOG=info cargo test` shows the nodes' own log lines.
+//! and what the functions logged.
 //!
 //! This crate promises that a test sees one node only, its own. It must not change how a node works.
 
 mod error;
-mod lines;
 mod options;
 mod running;
 mod wait;
@@ -33,8 +32,8 @@ use bytes::Bytes;
 use tidemill::status::Report;
 
 pub use error::{Situation, TestError};
-pub use lines::{LogLine, capture};
 pub use options::TestNodeOptions;
+pub use tidemill::functions::LogLine;
 pub use tidemill_client::{Client, Placed, PutRecord, Record};
 pub use wait::{Failure, PATIENCE};
 

@@ -11,9 +11,6 @@ use tempfile::TempDir;
 use tidemill::deploy::Manifest;
 use tidemill::node::{Node, NodeOptions, Place};
 use tokio::runtime::{Builder, Runtime};
-use tracing::Instrument as _;
-
-use crate::lines::Lines;
 
 /// How long threads that are in the middle of something may take to end.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -29,7 +26,6 @@ pub(crate) struct Running {
     /// `None` only while this is being dropped.
     parts: Option<Parts>,
     manifest: Manifest,
-    lines: Lines,
 }
 
 struct Parts {
@@ -47,7 +43,6 @@ impl std::fmt::Debug for Running {
 impl Running {
     /// Starts a node with a manifest whose functions are built. Blocks, and is not for threads that run async code.
     pub(crate) fn start(manifest: Manifest, keep: Keep) -> anyhow::Result<Self> {
-        let lines = Lines::new();
         let scratch = match keep {
             Keep::InMemory => None,
             Keep::InTemporaryFolder => Some(tempfile::Builder::new().prefix("tidemill-test-").tempdir()?),
@@ -60,8 +55,8 @@ impl Running {
             node.apply(&manifest).await?;
             anyhow::Ok(node)
         };
-        let node = runtime.block_on(started.instrument(lines.span()))?;
-        Ok(Self { parts: Some(Parts { node, runtime, scratch }), manifest, lines })
+        let node = runtime.block_on(started)?;
+        Ok(Self { parts: Some(Parts { node, runtime, scratch }), manifest })
     }
 
     #[expect(clippy::expect_used, reason = "they are there until this is dropped")]
@@ -75,10 +70,6 @@ impl Running {
 
     pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
-    }
-
-    pub(crate) fn lines(&self) -> &Lines {
-        &self.lines
     }
 
     /// Where streams are kept, if that is a folder.

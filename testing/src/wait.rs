@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use tidemill::functions::{FunctionLog, FunctionName, LogLine};
 use tidemill_stream::name::StreamName;
 use tokio::time::{interval, timeout};
 
 use crate::TestNode;
 use crate::error::{Situation, TestError};
-use crate::lines::LogLine;
 
 /// How long a wait goes on unless the test says otherwise: far longer than a fact ever takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,7 +15,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
 /// After so long cursors are looked at again in case the hint that they moved was lost.
 const HINT_WAIT_MAX: Duration = Duration::from_millis(250);
-/// Log lines that a failed wait shows.
+/// Log lines that are looked at in one go.
+const LINES_PER_LOOK: usize = 1000;
+/// Log lines of each function that a failed wait shows.
 const LINES_SHOWN: usize = 20;
 /// The documents of cursors begin so.
 const CURSORS: &str = "cursor/";
@@ -61,32 +63,28 @@ impl TestNode {
         function: &str,
         wanted: impl Fn(&LogLine) -> bool + Send + Sync,
     ) -> Result<LogLine, TestError> {
-        self.check_function(function)?;
-        let (mut kept, mut seen) = (self.running.lines().watch(), 0);
-        let is_wanted = |line: &&LogLine| line.function == function && wanted(line);
+        let log = self.log_of(function)?;
+        let (mut newest, mut seen) = (log.newest(), 0);
         let found = async {
             loop {
-                let found = {
-                    let kept = kept.borrow_and_update();
-                    let found = kept.from(seen).find(is_wanted).cloned();
-                    seen = kept.count();
-                    found
-                };
-                if let Some(line) = found {
-                    return Ok(line);
+                newest.mark_unchanged();
+                let page = log.after(seen, LINES_PER_LOOK);
+                seen = page.last;
+                if let Some(line) = page.lines.iter().find(|line| wanted(line)) {
+                    return Ok(line.clone());
                 }
-                // The node has the other end as long as it is there.
-                let _ = kept.changed().await;
+                if page.lines.is_empty() {
+                    // The node has the other end as long as it is there.
+                    let _ = newest.changed().await;
+                }
             }
         };
         self.in_time(&format!("the function '{function}' logs the line that is wanted"), found).await
     }
 
-    /// What a function has logged so far: the newest 10,000 lines of the node, those of this function.
+    /// What a function has logged so far, as far as the node keeps it: the newest lines.
     pub fn log(&self, function: &str) -> Result<Vec<LogLine>, TestError> {
-        self.check_function(function)?;
-        let lines = self.running.lines().last(usize::MAX);
-        Ok(lines.into_iter().filter(|line| line.function == function).collect())
+        Ok(self.log_of(function)?.last(usize::MAX).lines)
     }
 
     /// Waits until a call of the trigger's function has failed, now or before; returns the last such failure.
@@ -114,8 +112,7 @@ impl TestNode {
 
     async fn in_time<T>(&self, fact: &str, work: impl Future<Output = Result<T, TestError>>) -> Result<T, TestError> {
         timeout(self.patience, work).await.unwrap_or_else(|_| {
-            let situation =
-                Situation { triggers: self.status().triggers, lines: self.running.lines().last(LINES_SHOWN) };
+            let situation = Situation { triggers: self.status().triggers, lines: self.last_lines() };
             Err(TestError::InVain { fact: fact.to_owned(), patience: self.patience, situation })
         })
     }
@@ -137,18 +134,37 @@ impl TestNode {
         check("trigger", name, &known)
     }
 
-    fn check_function(&self, name: &str) -> Result<(), TestError> {
-        let functions = &self.running.manifest().functions;
-        let known: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
-        check("function", name, &known)?;
-        if self.running.lines().are_captured() { Ok(()) } else { Err(TestError::NotCaptured) }
+    fn log_of(&self, function: &str) -> Result<FunctionLog, TestError> {
+        let known: Vec<&str> = self.functions().map(FunctionName::as_str).collect();
+        let name = self.functions().find(|name| name.as_str() == function);
+        let log = name.and_then(|name| self.running.node().function_log(name));
+        log.ok_or_else(|| unknown("function", function, &known))
     }
+
+    fn functions(&self) -> impl Iterator<Item = &FunctionName> {
+        self.running.manifest().functions.iter().map(|function| &function.name)
+    }
+
+    /// Of each function, for the one who reads a failed test.
+    fn last_lines(&self) -> Vec<String> {
+        let of = |name: &FunctionName| {
+            let lines =
+                self.running.node().function_log(name).map(|log| log.last(LINES_SHOWN).lines).unwrap_or_default();
+            let show = |line: LogLine| format!("{name}: {}: {}", line.level.as_str().to_lowercase(), line.text);
+            lines.into_iter().map(show).collect::<Vec<_>>()
+        };
+        self.functions().flat_map(of).collect()
+    }
+}
+
+fn unknown(kind: &str, name: &str, known: &[&str]) -> TestError {
+    let known = known.iter().map(|known| (*known).to_owned()).collect();
+    TestError::Unknown { what: format!("{kind} '{name}'"), known }
 }
 
 fn check(kind: &str, name: &str, known: &[&str]) -> Result<(), TestError> {
     if known.contains(&name) {
         return Ok(());
     }
-    let known = known.iter().map(|known| (*known).to_owned()).collect();
-    Err(TestError::Unknown { what: format!("{kind} '{name}'"), known })
+    Err(unknown(kind, name, known))
 }

@@ -18,7 +18,7 @@ use self::event::Event;
 use super::output::{to_stderr, to_stdout};
 use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Invocation, Invoke as _};
+use crate::functions::{FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _};
 use crate::telemetry::{LogFormat, log_to_stderr};
 
 /// The stream of an event that names none, and that no trigger feeds to the function.
@@ -70,12 +70,12 @@ pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let event = Event::read(&args.event, &args.key, Clock::system().now())?;
     let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
     let functions = Functions::open(scratch.path(), &FunctionsOptions::new(scratch.path()))?;
-    let FunctionSpec { name, path, memory_bytes, timeout, config } = function;
-    let wasm = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
-    functions.deploy(&name, wasm.into(), FunctionSettings { memory_bytes, timeout, config }).await?;
+    let FunctionSpec { name, path, .. } = &function;
+    let wasm = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    functions.deploy(name, wasm.into(), function.settings()).await?;
     let batch = invocation(event, stream, args.attempt)?;
     let started = Instant::now();
-    let called = functions.lane(&name).invoke(&batch).await;
+    let called = functions.lane(name).invoke(&batch).await;
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     let error = called.as_ref().err().map(ToString::to_string);
     report(&args, &Outcome { ok: called.is_ok(), records: batch.records.len(), took_ms, error })?;

@@ -9,8 +9,10 @@ mod check;
 mod fsck;
 mod health;
 mod invoke;
+mod logs;
 mod new;
 mod output;
+mod patience;
 mod put;
 mod serve;
 mod shard;
@@ -20,18 +22,26 @@ mod stream;
 mod supervised;
 mod tail;
 mod text;
+mod view;
 mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
+/// What a script wants to know of every command.
+const ENDS: &str = "Exit codes:
+  0    it did what it was asked to
+  1    it could not; standard error says why
+  2    it was not asked rightly
+  130  it was interrupted before its end";
+
 /// Keeps streams and runs WebAssembly functions on them.
 #[derive(Debug, Parser)]
-#[command(name = "tidemill", version, about, max_term_width = 100)]
+#[command(name = "tidemill", version, about, max_term_width = 100, after_help = ENDS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -45,12 +55,19 @@ enum Command {
     Fsck(fsck::FsckArgs),
     Health(health::HealthArgs),
     Invoke(invoke::InvokeArgs),
+    Logs(logs::LogsArgs),
     New(new::NewArgs),
     Put(put::PutArgs),
     Tail(tail::TailArgs),
     Stream(stream::StreamArgs),
     Shard(shard::ShardArgs),
     Status(status::StatusArgs),
+}
+
+/// All commands with their arguments, as `docs/cli.md` shows them.
+#[doc(hidden)]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Does what the arguments say.
@@ -74,6 +91,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::New(args) => new::new(&args)?,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
+        Command::Logs(args) => return logs::logs(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Tail(args) => return tail::tail(args).await,
         Command::Stream(args) => return stream::stream(args).await,

@@ -1,6 +1,7 @@
 //! `tidemill up` and `tidemill serve`: a node until it is told to stop.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,11 +17,12 @@ use tracing::{debug, error, info};
 use super::output::to_stdout;
 use super::signals::{self, Stop};
 use super::supervised;
+use super::view::View;
 use super::watch::Watch;
 use crate::build::{self, Build};
 use crate::deploy::Manifest;
-use crate::node::{Node, NodeOptions, Place};
-use crate::telemetry::{LogFormat, log_to_stderr};
+use crate::node::{Node, NodeOptions, Observer, Place};
+use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
 pub(super) const DATA_DEFAULT: &str = ".tidemill";
@@ -33,7 +35,7 @@ const OPEN_FILES_UNLIMITED: u64 = 10_240;
 /// and feeds them to the functions.
 ///
 /// Whenever the manifest, the source of a function or a .wasm file changes, it is built and applied again, between two
-/// batches. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. SIGHUP does the
+/// batches. On a terminal, a view below the log lines shows what the node does. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. SIGHUP does the
 /// same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -46,6 +48,9 @@ pub(super) struct UpArgs {
     /// Do not watch files for changes; SIGHUP still applies them.
     #[arg(long)]
     no_watch: bool,
+    /// Show log lines only, on a terminal too.
+    #[arg(long)]
+    no_view: bool,
 }
 
 /// Deploy a manifest whose functions are built already, and serve.
@@ -108,15 +113,20 @@ struct Announcement {
 
 pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
     let sources = (!args.no_watch).then(Watch::new).transpose()?;
-    run(args.node, Build::Always, sources).await
+    let has_view = !args.no_view && args.node.log_format == LogFormat::Human && std::io::stderr().is_terminal();
+    let view = has_view.then(View::new).transpose()?;
+    run(args.node, Build::Always, sources, view).await
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    run(args.node, Build::Never, None).await
+    run(args.node, Build::Never, None, None).await
 }
 
-async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Result<()> {
-    log_to_stderr(args.log_format, args.log.as_deref())?;
+async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<View>) -> anyhow::Result<()> {
+    match &view {
+        Some(view) => log_to(view.clone(), args.log_format, args.log.as_deref())?,
+        None => log_to_stderr(args.log_format, args.log.as_deref())?,
+    }
     check_exposure(args.listen.ip(), args.insecure)?;
     raise_open_files();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
@@ -131,14 +141,28 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Re
     let (place, _scratch) = place(&args)?;
     let (account, region) = (args.account.clone(), args.region.clone());
     let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region }).await?;
+    let observer = node.observer();
+    let told = Told { reload: &mut reload, sources, view: view.as_ref() };
     let ended = tokio::select! {
-        done = serve_until_told(&mut node, loaded, &args, build.again(), Told { reload: &mut reload, sources }) => done,
+        done = serve_until_told(&mut node, loaded, &args, build.again(), told) => done,
         () = stop.received() => Ok(()),
+        () = draw(view.as_ref(), &observer) => Ok(()),
     };
+    if let Some(view) = &view {
+        view.hide();
+    }
     info!("stopping");
     supervised::stopping();
     node.stop().await;
     ended
+}
+
+/// Never ends.
+async fn draw(view: Option<&View>, observer: &Observer) {
+    match view {
+        Some(view) => view.run(observer).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Where the node keeps what it is given; a temporary folder goes when it is dropped.
@@ -157,6 +181,7 @@ fn place(args: &NodeArgs) -> anyhow::Result<(Place, Option<TempDir>)> {
 struct Told<'a> {
     reload: &'a mut Signal,
     sources: Option<Watch>,
+    view: Option<&'a View>,
 }
 
 impl Told<'_> {
@@ -167,7 +192,7 @@ impl Told<'_> {
     }
 
     async fn again(&mut self) -> anyhow::Result<()> {
-        let Self { reload, sources } = self;
+        let Self { reload, sources, view: _ } = self;
         let changed = async {
             match sources {
                 Some(watch) => watch.changed().await,
@@ -194,7 +219,10 @@ async fn serve_until_told(
     announce(node.address(), args)?;
     supervised::ready();
     loop {
+        // Compilers write where the view stands.
+        told.view.inspect(|view| view.show());
         told.again().await?;
+        told.view.inspect(|view| view.hide());
         if let Err(error) = apply_again(node, &args.manifest, build, &mut told).await {
             error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
         }

@@ -10,7 +10,7 @@ mod read;
 mod tree;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
-use crate::functions::FunctionName;
+use crate::functions::{FunctionName, FunctionSettings};
 use crate::http::{Origins, TokenDigest};
 use crate::limits;
 
@@ -78,6 +78,16 @@ pub struct FunctionSpec {
     pub timeout: Duration,
     /// What the function may ask for by name.
     pub config: BTreeMap<String, String>,
+    /// The streams that it may emit to.
+    pub emit: BTreeSet<StreamName>,
+}
+
+impl FunctionSpec {
+    /// How it is run.
+    pub fn settings(&self) -> FunctionSettings {
+        let Self { name: _, path: _, memory_bytes, timeout, config, emit } = self.clone();
+        FunctionSettings { memory_bytes, timeout, config, emit }
+    }
 }
 
 /// A trigger: which function gets the records of which stream.

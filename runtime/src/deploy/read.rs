@@ -1,6 +1,6 @@
 //! From the tree to the manifest: reads all of it and collects every mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
 use tidemill_stream::name::StreamName;
 
 use super::error::{Mistake, Place, Problem};
-use super::fields::{Legal, Mistakes, Part, entries, nearest, text, wrong_type};
+use super::fields::{Legal, Mistakes, Part, entries, items, nearest, text, wrong_type};
 use super::tree::{Name, Node, Value};
 use super::{FunctionSpec, Manifest, Start, StreamSpec, TriggerSpec};
 use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::functions::{FunctionName, FunctionSettings};
-use crate::limits;
+use crate::limits::{self, EMIT_STREAMS_MAX};
 
 const MANIFEST: Legal = Legal { fields: &["streams", "functions", "triggers", "ingest"], planned: &[] };
 const STREAM: Legal = Legal {
@@ -26,13 +26,10 @@ const STREAM: Legal = Legal {
     ],
 };
 const FUNCTION: Legal = Legal {
-    fields: &["path", "memory", "timeout", "config"],
-    planned: &[
-        ("secrets", "functions get no secrets"),
-        ("allow", "functions can neither emit records nor call out"),
-        ("isolation", "instances are kept warm between batches"),
-    ],
+    fields: &["path", "memory", "timeout", "config", "allow"],
+    planned: &[("secrets", "functions get no secrets"), ("isolation", "instances are kept warm between batches")],
 };
+const ALLOW: Legal = Legal { fields: &["emit"], planned: &[("http", "functions cannot call out")] };
 const TRIGGER: Legal = Legal {
     fields: &["name", "stream", "function", "start", "batch_size"],
     planned: &[
@@ -82,7 +79,7 @@ fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest
     let known = Known { streams, functions };
     Manifest {
         streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
-        functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, mistakes)).collect(),
+        functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, &known, mistakes)).collect(),
         triggers: triggers(part, &known, mistakes),
         ingest: super::ingest::ingest(part, mistakes),
     }
@@ -107,7 +104,13 @@ fn stream_name(given: &str, place: Place, mistakes: &mut Mistakes) -> Option<Str
     parsed.map_err(|error| mistakes.note(place, Problem::Name { message: error.to_string() })).ok()
 }
 
-fn function(folder: &Path, name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<FunctionSpec> {
+fn function(
+    folder: &Path,
+    name: &Name,
+    node: &Node,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<FunctionSpec> {
     let function_name = function_name(name, mistakes);
     let part = Part::open(node, format!("function '{}'", name.text), &FUNCTION, mistakes)?;
     let (least, most) = (MEMORY_BYTES_MIN as u64, MEMORY_BYTES_MAX as u64);
@@ -115,6 +118,7 @@ fn function(folder: &Path, name: &Name, node: &Node, mistakes: &mut Mistakes) ->
     let (shortest, longest) = (Duration::from_millis(TIMEOUT_MS_MIN), Duration::from_millis(TIMEOUT_MS_MAX));
     let timeout = part.duration("timeout", shortest, longest, mistakes);
     let config = config(&part, mistakes);
+    let emit = emit(&part, known, mistakes);
     let path = part.need("path", "functions/score", mistakes)?;
     let path = text(path, part.what("path"), mistakes)?;
     let default = FunctionSettings::default();
@@ -124,6 +128,7 @@ fn function(folder: &Path, name: &Name, node: &Node, mistakes: &mut Mistakes) ->
         memory_bytes: memory_bytes.unwrap_or(default.memory_bytes),
         timeout: timeout.unwrap_or(default.timeout),
         config,
+        emit,
     })
 }
 
@@ -143,7 +148,20 @@ fn config(part: &Part<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> 
     config
 }
 
-/// What a trigger may name.
+/// The streams that a function may emit to.
+fn emit(function: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> BTreeSet<StreamName> {
+    let allow = function.get("allow");
+    let allow = allow.and_then(|node| Part::open(node, format!("allow of {}", function.within), &ALLOW, mistakes));
+    let Some((part, node)) = allow.and_then(|part| part.get("emit").map(|node| (part, node))) else {
+        return BTreeSet::new();
+    };
+    let items = items(part.what("emit"), node, "a list of streams like [alerts]", EMIT_STREAMS_MAX, mistakes);
+    let name = |item| reference(&part, "stream", item, known.streams, mistakes).map(StreamName::parse);
+    // A name that is illegal was told where the stream is.
+    items.iter().filter_map(name).flatten().collect()
+}
+
+/// What functions and triggers may name.
 struct Known<'a> {
     streams: &'a [(Name, Node)],
     functions: &'a [(Name, Node)],

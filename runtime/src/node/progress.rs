@@ -1,4 +1,4 @@
-//! How far triggers have come, for those who wait for it.
+//! How far triggers have come and what functions log, for those who wait for it.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use tidemill_stream::shard::ShardIndex;
 use tidemill_stream::stream::Stream;
 
 use super::Node;
+use crate::functions::{FunctionLog, FunctionName};
 use crate::trigger;
 
 /// Where the shards of a stream ended at a moment.
@@ -28,6 +29,11 @@ impl Node {
             shards.push((shard.index, self.store.position(&stream, shard.index, StartAt::Latest).await?));
         }
         Ok(Ends { stream, shards })
+    }
+
+    /// The last lines of a function that is deployed.
+    pub fn function_log(&self, function: &FunctionName) -> Option<FunctionLog> {
+        self.functions.log(function)
     }
 
     /// Whether the trigger is done with every record before these ends.

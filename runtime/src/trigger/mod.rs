@@ -5,6 +5,7 @@
 //! know of HTTP, of wasm, or of the manifest's syntax.
 
 mod document;
+mod output;
 mod policy;
 mod poller;
 mod supervisor;

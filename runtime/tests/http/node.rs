@@ -78,6 +78,7 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: Arc::new(|| json!({ "triggers": [] })),
+            log: Arc::new(|question| Box::pin(async move { Some(json!({ "asked": format!("{question:?}") })) })),
             ingest: ingest.clone(),
             limits,
         };

@@ -1,5 +1,6 @@
 //! The connection to a node, and the plain verbs.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -129,6 +130,23 @@ impl Client {
         let health: HealthBody =
             serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "health", source })?;
         Ok(health.reasons)
+    }
+
+    /// What a function has logged, as `GET /functions/NAME/log` says it: the last lines or, with `after`, those behind a
+    /// number, waiting for the first one.
+    pub async fn function_log(
+        &self,
+        function: &str,
+        after: Option<u64>,
+        lines_max: u64,
+        wait: Duration,
+    ) -> Result<serde_json::Value, ClientError> {
+        let mut url = format!("{}/functions/{function}/log?lines={lines_max}", self.endpoint);
+        if let Some(after) = after {
+            let _ = write!(url, "&after={after}&wait_ms={}", wait.as_millis());
+        }
+        let body = answered(self.http.get(url).send().await?).await?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "log", source })
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(
