@@ -4,6 +4,7 @@
 
 mod ingest;
 mod logs;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
 use tracing::{Level, error, info, warn};
 
+pub use self::progress::Ends;
 use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine, Origin};

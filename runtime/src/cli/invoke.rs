@@ -15,8 +15,8 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::shard::ShardIndex;
 
 use self::event::Event;
-use super::build::{self, Build};
 use super::output::{to_stderr, to_stdout};
+use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
 use crate::functions::{FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _};
 use crate::telemetry::{LogFormat, log_to_stderr};

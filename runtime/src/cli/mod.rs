@@ -5,9 +5,9 @@
 //! rightly; a put, an fsck or a tail that was interrupted before its end ends with 130.
 
 mod asked;
-mod build;
 mod check;
 mod fsck;
+mod health;
 mod invoke;
 mod logs;
 mod new;
@@ -19,6 +19,7 @@ mod shard;
 mod signals;
 mod status;
 mod stream;
+mod supervised;
 mod tail;
 mod text;
 mod view;
@@ -52,6 +53,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
     Fsck(fsck::FsckArgs),
+    Health(health::HealthArgs),
     Invoke(invoke::InvokeArgs),
     Logs(logs::LogsArgs),
     New(new::NewArgs),
@@ -93,6 +95,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Put(args) => return put::put(args).await,
         Command::Tail(args) => return tail::tail(args).await,
         Command::Stream(args) => return stream::stream(args).await,
+        Command::Health(args) => health::health(&args).await?,
         Command::Shard(args) => shard::shard(args).await?,
         Command::Status(args) => return status::status(args).await,
     }

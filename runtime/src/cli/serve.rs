@@ -14,17 +14,20 @@ use tempfile::TempDir;
 use tokio::signal::unix::Signal;
 use tracing::{debug, error, info};
 
-use super::build::{self, Build};
 use super::output::to_stdout;
 use super::signals::{self, Stop};
+use super::supervised;
 use super::view::View;
 use super::watch::Watch;
+use crate::build::{self, Build};
 use crate::deploy::Manifest;
 use crate::node::{Node, NodeOptions, Observer, Place};
 use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
 pub(super) const DATA_DEFAULT: &str = ".tidemill";
+/// How many files macOS lets a process have (`OPEN_MAX`) where it says that there is no limit.
+const OPEN_FILES_UNLIMITED: u64 = 10_240;
 
 /// Build the functions of a manifest, deploy it, and serve.
 ///
@@ -149,6 +152,7 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
         view.hide();
     }
     info!("stopping");
+    supervised::stopping();
     node.stop().await;
     ended
 }
@@ -213,6 +217,7 @@ async fn serve_until_told(
     node.apply(&manifest).await?;
     told.watch(&args.manifest, sources);
     announce(node.address(), args)?;
+    supervised::ready();
     loop {
         // Compilers write where the view stands.
         told.view.inspect(|view| view.show());
@@ -265,8 +270,9 @@ fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
 /// have. The engine takes its measure when it is opened, so this comes before.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        Ok(()) => debug!(before = ?limit.current, now = ?limit.maximum, "the limit of open files is raised"),
+    let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    match raise(limit.maximum).or_else(|_| raise(Some(OPEN_FILES_UNLIMITED))) {
+        Ok(()) => debug!(before = ?limit.current, now = ?getrlimit(Resource::Nofile).current, "more files may be open"),
         Err(error) => debug!(limit = ?limit.current, %error, "the limit of open files stays as it is"),
     }
 }

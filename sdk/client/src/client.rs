@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tidemill_wire::{
     CreateStreamRequest, DeleteStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody,
     JSON_CONTENT_TYPE, ListShardsRequest, ListShardsResponse, ListStreamsRequest, ListStreamsResponse, Operation,
@@ -20,6 +20,15 @@ use crate::error::ClientError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than the node's own deadline.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The HTTP status of a node that works in part only.
+const DEGRADED: u16 = 503;
+
+/// What such a node says of its health.
+#[derive(Deserialize)]
+struct HealthBody {
+    reasons: Vec<String>,
+}
 
 /// A client of one node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -108,6 +117,19 @@ impl Client {
         let response = self.http.get(format!("{}/status", self.endpoint)).send().await?;
         let body = answered(response).await?;
         serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "status", source })
+    }
+
+    /// Whether the node works: its `GET /health`. What does not is named, one line each; nothing is: all of it works.
+    pub async fn health(&self) -> Result<Vec<String>, ClientError> {
+        let response = self.http.get(format!("{}/health", self.endpoint)).send().await?;
+        let status = response.status().as_u16();
+        if status != DEGRADED {
+            return answered(response).await.map(|_| Vec::new());
+        }
+        let body = response.bytes().await?;
+        let health: HealthBody =
+            serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "health", source })?;
+        Ok(health.reasons)
     }
 
     /// What a function has logged, as `GET /functions/NAME/log` says it: the last lines or, with `after`, those behind a

@@ -1,6 +1,10 @@
 //! From the paths of a manifest to `.wasm` files: builds crate folders, or finds what was built before.
+//!
+//! Promises that what it returns is there, and that what it cannot do is told with the remedy. What the compiler says goes
+//! to standard error as it is. It must not know of nodes, nor of who wants the functions.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +23,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// Whether crate folders are built first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Build {
+pub enum Build {
     /// They are.
     Always,
     /// They are; of one that does not build, what its last build left is taken.
@@ -30,7 +34,8 @@ pub(super) enum Build {
 
 impl Build {
     /// How functions are built when a node has them already.
-    pub(super) fn again(self) -> Self {
+    #[must_use]
+    pub fn again(self) -> Self {
         match self {
             Self::Always | Self::Again => Self::Again,
             Self::Never => Self::Never,
@@ -39,7 +44,7 @@ impl Build {
 }
 
 /// The crate folders and files that the functions of a manifest are made of.
-pub(super) fn sources(manifest: &Manifest) -> BTreeSet<PathBuf> {
+pub fn sources(manifest: &Manifest) -> BTreeSet<PathBuf> {
     let mut sources = BTreeSet::new();
     for function in &manifest.functions {
         add_sources(&function.path, &mut sources);
@@ -65,7 +70,7 @@ fn add_sources(path: &Path, sources: &mut BTreeSet<PathBuf>) {
 }
 
 /// Makes every function's path a `.wasm` file. Blocks while compilers run.
-pub(super) fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
+pub fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
     for function in &mut manifest.functions {
         let wasm = wasm_of(&function.path, build);
         function.path = wasm.with_context(|| format!("function '{}'", function.name))?;
@@ -164,7 +169,17 @@ fn check_target(folder: &Path) -> anyhow::Result<()> {
 fn cargo(folder: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_another_crate(name)) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+/// What cargo tells a program that it runs, a test for example, of that program's own crate. Another cargo below it would
+/// take it for a change, and build everything anew.
+fn is_of_another_crate(variable: &OsStr) -> bool {
+    const PREFIXES: [&[u8]; 3] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_"];
+    PREFIXES.iter().any(|prefix| variable.as_encoded_bytes().starts_with(prefix))
 }
 
 fn missing_cargo(error: std::io::Error) -> anyhow::Error {
