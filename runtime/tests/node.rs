@@ -294,7 +294,7 @@ async fn check_says_all_that_is_wrong() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy.yaml");
     let run = program::run(&["check", demo.to_str().unwrap()], "").await;
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stdout.contains("is right: 1 stream, 1 function, 1 trigger"), "{}", run.stdout);
+    assert!(run.stdout.contains("is right: 2 streams, 3 functions, 3 triggers"), "{}", run.stdout);
 }
 
 #[tokio::test]
