@@ -84,3 +84,8 @@ macro_rules! handler {
         };
     };
 }
+
+/// The guide of functions.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/functions.md")]
+struct Guide;
