@@ -6,6 +6,7 @@ anything in a line and a line `...` for any lines. A word behind `console` says 
 * nothing: in the page's second terminal, one shell for the whole page;
 * `node`: in a first terminal of its own, where the command stays until `stop`;
 * `eventually`: in the second terminal, and again until it prints what the page says;
+* `shows`: no command; what the first terminal then prints;
 * `stop`: the page says in words that Ctrl-C is pressed in the first terminal; what it then prints may follow.
 
 Blocks of ```python are programs. Whoever waits longer than PATIENCE_S for a fact waits in vain.
@@ -24,7 +25,7 @@ import sys
 import threading
 import time
 
-PATIENCE_S = 900
+PATIENCE_S = float(os.environ.get("PATIENCE_S", 900))
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -93,7 +94,7 @@ class Terminal:
     """A command that stays."""
 
     def __init__(self, command, folder, environment):
-        self.printed, self.changed = [], threading.Condition()
+        self.printed, self.changed, self.seen = [], threading.Condition(), 0
         self.process = subprocess.Popen(
             ["bash", "-c", command], cwd=folder, env=environment, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -111,11 +112,14 @@ class Terminal:
             self.changed.notify_all()
 
     def wait_for(self, expected):
-        """Until it has printed this, so far."""
-        def has():
-            return any(fits(expected, self.printed[:count]) for count in range(len(self.printed) + 1))
+        """Until it has printed this, behind what was waited for before."""
+        def found():
+            ends = range(self.seen, len(self.printed) + 1)
+            return next((end for end in ends if fits(expected, self.printed[self.seen : end])), None)
         with self.changed:
-            assert self.changed.wait_for(has, PATIENCE_S), differs(expected, self.printed)
+            end = self.changed.wait_for(lambda: found() is not None, PATIENCE_S) and found()
+            assert end, differs(expected, self.printed[self.seen :])
+            self.seen = end
 
     def stop(self):
         os.killpg(self.process.pid, signal.SIGINT)
@@ -156,9 +160,12 @@ class Reader:
             ((command, expected),) = steps(body)
             self.terminal = Terminal(command, self.folder, self.environment)
             self.terminal.wait_for(expected)
+        elif word == "shows":
+            self.terminal.wait_for(body.splitlines())
         elif word == "stop":
             code, terminal, self.terminal = self.terminal.stop(), self.terminal, None
-            assert code == 0, f"it ended with {code}"
+            # `make` ends as one that was interrupted, whatever it ran.
+            assert code in (0, -signal.SIGINT), f"it ended with {code}"
             expected = body.splitlines()
             assert fits(["...", *expected, "(the command has ended)"], terminal.printed), differs(expected, terminal.printed)
         else:
@@ -178,16 +185,18 @@ class Reader:
 
 def copy(repository, folder):
     """Makes the folder what the repository holds; what was built there before stays."""
-    built = {folder / "target", folder / "functions" / "target"}
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if not any(path.is_relative_to(target) or target.is_relative_to(path) for target in built):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listed, cwd=repository, check=True, capture_output=True, text=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (repository / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(repository / name, folder / name)
+    wanted = {folder / name: repository / name for name in names if name and (repository / name).is_file()}
+    built = {folder / "target", folder / "functions" / "target"}
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path not in wanted and not any(path.is_relative_to(target) for target in built):
+            path.unlink()
+    for path, source in wanted.items():
+        # What is the same keeps its time, so that it is not built again.
+        if not path.is_file() or path.read_bytes() != source.read_bytes():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, path)
 
 
 def loopback_up():
