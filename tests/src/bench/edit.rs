@@ -29,7 +29,7 @@ const SAID: &str = "{name}, {amount}";
 
 /// From the save of a source file to the first line that the new version logs, less the time between the start and the end of
 /// cargo: what the compiler takes is not for this program to decide.
-pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
+pub(super) fn run(folder: &Path) -> Result<Vec<Figure>> {
     let setup = project::sales(folder)?;
     let (source, node) = (setup.folder.join("src/lib.rs"), setup.start()?);
     let mut puts = JoinSet::new();

@@ -136,7 +136,7 @@ impl Bench {
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
             Self::CliPut => put::run(folder),
-            Self::Edit => edit::run(folder).await,
+            Self::Edit => edit::run(folder),
             Self::NodeStart => node::start(folder),
             Self::NodeMemory => node::memory(folder),
         }
