@@ -89,16 +89,15 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
         "its path {} is a folder without a Cargo.toml; name a crate folder or a .wasm file",
         path.display()
     );
-    match build {
-        Build::Always => build_crate(path)?,
-        Build::Again => {
-            if let Err(error) = build_crate(path) {
-                tracing::error!("{error:#}; what was built before goes on");
-            }
+    let built = match build {
+        Build::Always => {
+            check_target(path)?;
+            build_crate(path)?
         }
-        Build::Never => {}
-    }
-    let wasm = built_file(path)?;
+        Build::Again => build_again(path),
+        Build::Never => None,
+    };
+    let wasm = built.map_or_else(|| built_file(path), Ok)?;
     ensure!(
         wasm.is_file(),
         "{} has not been built: there is no {}; run 'cargo build --release --target {TARGET}' there, or 'tidemill up'",
@@ -108,9 +107,19 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
     Ok(wasm)
 }
 
-/// Builds with cargo. What the compiler says goes to standard error as it is.
-fn build_crate(folder: &Path) -> anyhow::Result<()> {
-    check_target(folder)?;
+/// Somebody waits for this with an edit just saved, so what can be asked after a failure is not asked before.
+fn build_again(folder: &Path) -> Option<PathBuf> {
+    let built = build_crate(folder).or_else(|error| check_target(folder).and(Err(error)));
+    built.unwrap_or_else(|error| {
+        tracing::error!("{error:#}; what was built before goes on");
+        None
+    })
+}
+
+/// Builds with cargo. What the compiler says goes to standard error as it is. `None`: cargo does not say which file is the
+/// crate's.
+fn build_crate(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let manifest = folder.join("Cargo.toml").canonicalize()?;
     tracing::info!(folder = %folder.display(), "building");
     let spinner = ProgressBar::new_spinner().with_message(format!("building {}", folder.display()));
     spinner.set_style(ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")?);
@@ -119,19 +128,21 @@ fn build_crate(folder: &Path) -> anyhow::Result<()> {
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--quiet"]);
     let mut child = cargo.stdout(Stdio::piped()).spawn().map_err(missing_cargo)?;
     let stdout = child.stdout.take().context("cargo has no output")?;
+    let mut wasm = None;
     for line in BufReader::new(stdout).lines() {
-        if let Ok(Artifact { target: Some(target) }) = serde_json::from_str(&line?) {
-            spinner.set_message(format!("building {} ({})", folder.display(), target.name));
+        if let Ok(artifact) = serde_json::from_str::<Artifact>(&line?) {
+            spinner.set_message(format!("building {} ({})", folder.display(), artifact.target.name));
+            wasm = wasm.or_else(|| artifact.wasm_file_of(&manifest));
         }
     }
     let status = child.wait()?;
     spinner.finish_and_clear();
     ensure!(status.success(), "{} does not build", folder.display());
     tracing::info!(folder = %folder.display(), "built");
-    Ok(())
+    Ok(wasm)
 }
 
-/// Where cargo puts the crate's wasm file.
+/// Where cargo puts the crate's wasm file. This asks it once more, so it is for where no build has said it.
 fn built_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let metadata = metadata(folder)?;
     let manifest = folder.join("Cargo.toml").canonicalize()?;
@@ -196,7 +207,18 @@ fn missing(program: &str, error: std::io::Error) -> anyhow::Error {
 /// A line of `cargo build --message-format json`, as far as it matters here.
 #[derive(Deserialize)]
 struct Artifact {
-    target: Option<Target>,
+    manifest_path: PathBuf,
+    target: Target,
+    filenames: Vec<PathBuf>,
+}
+
+impl Artifact {
+    /// The file of a library, of which a crate has one at most.
+    fn wasm_file_of(&self, manifest: &Path) -> Option<PathBuf> {
+        let is_of = self.manifest_path == manifest && self.target.is("cdylib");
+        let is_wasm = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
+        self.filenames.iter().find(is_wasm).filter(|_| is_of).cloned()
+    }
 }
 
 /// `cargo metadata`, as far as it matters here.
@@ -228,11 +250,14 @@ struct Target {
 
 impl Target {
     fn wasm_file(&self) -> Option<String> {
-        let is = |kind: &str| self.kind.iter().any(|known| known == kind);
-        if is("cdylib") {
+        if self.is("cdylib") {
             return Some(format!("{}.wasm", self.name.replace('-', "_")));
         }
-        is("bin").then(|| format!("{}.wasm", self.name))
+        self.is("bin").then(|| format!("{}.wasm", self.name))
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|known| known == kind)
     }
 }
 
@@ -263,5 +288,22 @@ mod tests {
         std::fs::write(&wasm, "").unwrap();
         assert_eq!(wasm_of(folder.path(), Build::Never).unwrap(), wasm.canonicalize().unwrap());
         assert_eq!(wasm_of(&wasm, Build::Never).unwrap(), wasm, "a file is taken as it is");
+    }
+
+    #[test]
+    fn the_file_of_a_crate_is_among_what_cargo_says_it_built() {
+        let said = |folder: &str, kind: &str| {
+            let artifact = format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"/{folder}/Cargo.toml","target":{{"name":"a-b","kind":["{kind}"]}},
+                "filenames":["/t/liba_b.rlib","/t/a_b.wasm"]}}"#
+            );
+            let artifact: Artifact = serde_json::from_str(&artifact).unwrap();
+            artifact.wasm_file_of(Path::new("/own/Cargo.toml"))
+        };
+        assert_eq!(said("own", "cdylib"), Some(PathBuf::from("/t/a_b.wasm")));
+        assert_eq!(said("other", "cdylib"), None, "a crate that it depends on");
+        assert_eq!(said("own", "bin"), None, "of these there may be several");
+        let others = [r#"{"reason":"build-finished","success":true}"#, r#"{"reason":"build-script-executed"}"#];
+        assert!(others.iter().all(|line| serde_json::from_str::<Artifact>(line).is_err()));
     }
 }
