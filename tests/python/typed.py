@@ -190,8 +190,12 @@ def copy(repository, folder):
     wanted = {folder / name: repository / name for name in names if name and (repository / name).is_file()}
     built = {folder / "target", folder / "functions" / "target"}
     for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_file() and path not in wanted and not any(path.is_relative_to(target) for target in built):
+        if path in wanted or any(path.is_relative_to(target) for target in built):
+            continue
+        if not path.is_dir():
             path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
     for path, source in wanted.items():
         # What is the same keeps its time, so that it is not built again.
         if not path.is_file() or path.read_bytes() != source.read_bytes():
