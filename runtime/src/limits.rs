@@ -7,6 +7,9 @@ pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.
 pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
 
+/// Orders to apply the manifest that wait for their turn.
+pub const APPLY_ORDERS_WAITING_MAX: usize = 4;
+
 /// Bearer tokens that a manifest names.
 pub const INGEST_TOKENS_MAX: usize = 100;
 /// Origins of pages that a manifest names.

@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod ingest;
+mod present;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,17 +22,22 @@ use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect,
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
+use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Origin};
-use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider};
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Version};
+use crate::http::{
+    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
+};
 use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
-use crate::trigger::{ApplyError, Target, Targets, Triggers};
+use crate::trigger::{ApplyError, Target, Targets, Triggers, kept_triggers};
+
+use self::present::Present;
 
 /// The document that keeps the key of shard iterators, so that they outlive a restart.
 const ITERATOR_KEY: &str = "node/iterator-key";
@@ -58,6 +64,17 @@ pub struct NodeOptions {
     pub account: String,
     /// The region of callers that name none.
     pub region: String,
+    /// The manifest that the node is run from, and who applies it; without one nobody can order that over HTTP.
+    pub orders: Option<ApplyOrders>,
+}
+
+/// Who applies a node's manifest when that is ordered over HTTP.
+#[derive(Debug, Clone)]
+pub struct ApplyOrders {
+    /// The manifest, as an absolute path.
+    pub manifest: PathBuf,
+    /// Takes the orders; they wait here for their turn.
+    pub orders: mpsc::Sender<ApplyOrder>,
 }
 
 impl NodeOptions {
@@ -68,12 +85,16 @@ impl NodeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            orders: None,
         }
     }
 }
 
+/// Functions with what they are made of.
+type ByName = BTreeMap<FunctionName, (Bytes, FunctionSettings)>;
+
 /// The functions that are deployed, as they were asked for: what a failed apply goes back to.
-type Deployed = Arc<Mutex<BTreeMap<FunctionName, (Bytes, FunctionSettings)>>>;
+type Deployed = Arc<Mutex<ByName>>;
 
 /// A running node. Dropped without [`Node::stop`], it leaves everything as a crash would.
 pub struct Node {
@@ -86,21 +107,12 @@ pub struct Node {
     ingest: Ingest,
     address: SocketAddr,
     deployed: Deployed,
+    /// What there is, as plans are made of it.
+    present: Present,
     /// The engine of a node with a folder, to be closed in good order.
     embedded: Option<Arc<Embedded>>,
     /// Holds the compiled cache of a node in memory.
     _scratch: Option<TempDir>,
-}
-
-/// What an apply has changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Streams that were made.
-    pub streams_created: Vec<String>,
-    /// Functions that are new, or have a new version or new settings.
-    pub functions_changed: Vec<String>,
-    /// Functions that were taken away.
-    pub functions_removed: Vec<String>,
 }
 
 impl Node {
@@ -119,6 +131,8 @@ impl Node {
         let address = listener.local_addr()?;
 
         let (board, deployed) = (Board::new(), Deployed::default());
+        let kept = kept_triggers(&store).await.context("cannot read the triggers that are kept")?;
+        let present = Present::new(&store, &functions, &deployed, kept);
         let triggers = Triggers::start(store.clone(), targets(&functions), board.clone());
         let mut registry = telemetry::registry();
         telemetry::register_triggers(&mut registry, board.clone(), clock);
@@ -134,33 +148,47 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: status_provider(&store, &functions, &deployed, &board),
+            deployment: deployment_access(&present, options.orders),
             ingest: ingest.clone(),
             limits: HttpLimits::default(),
         };
         let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
-        Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, embedded, _scratch: scratch })
+        Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, present, embedded, _scratch: scratch })
     }
 
-    /// Makes the node what the manifest says; every function's path must be a `.wasm` file.
+    /// Makes the node what the manifest says; every function's path must be a `.wasm` file. Returns what that was.
     ///
-    /// Applying the same twice changes nothing. What can be found wrong beforehand changes nothing either, and a function
-    /// that cannot be deployed takes those before it back. Streams that the manifest does not name stay: they hold data.
-    pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Applied> {
-        self.check_streams(&manifest.streams)?;
+    /// It is planned first, and just what is in the plan is carried out: applying the same twice changes nothing. What can
+    /// be found wrong beforehand changes nothing either, and a function that cannot be deployed takes those before it
+    /// back. Streams that the manifest does not name stay: they hold data.
+    pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Plan> {
         let ingest = ingest::settings(&manifest.ingest)?;
         let functions = read_functions(&manifest.functions).await?;
-        let changed = self.deploy(&functions).await?;
-        let functions_changed = changed.iter().map(ToString::to_string).collect();
-        let mut applied = Applied { functions_changed, ..Applied::default() };
-        for spec in &manifest.streams {
-            match self.create_stream(spec).await {
-                Ok(true) => applied.streams_created.push(spec.name.as_str().to_owned()),
-                Ok(false) => {}
-                Err(error) => {
-                    self.take_back(&changed).await;
-                    return Err(error);
-                }
+        let plan = Plan::between(&self.inventory(), &Inventory::wanted(manifest, &versions(&functions).await?));
+        let refusals: Vec<&str> = plan.refusals().collect();
+        ensure!(refusals.is_empty(), "{}", refusals.join("; "));
+        log(&plan);
+        if plan.has_changes() || !self.present.is_applied() {
+            self.carry_out(&plan, manifest, functions).await?;
+        }
+        self.ingest.set(ingest);
+        self.present.set(manifest);
+        Ok(plan)
+    }
+
+    /// What the node has.
+    pub fn inventory(&self) -> Inventory {
+        self.present.inventory()
+    }
+
+    async fn carry_out(&self, plan: &Plan, manifest: &Manifest, functions: ByName) -> anyhow::Result<()> {
+        let changed = self.deploy(plan, &functions).await?;
+        let is_new = |spec: &&StreamSpec| plan.does(Action::Add, Kind::Stream, spec.name.as_str());
+        for spec in manifest.streams.iter().filter(is_new) {
+            if let Err(error) = self.create_stream(spec).await {
+                self.take_back(&changed).await;
+                return Err(error);
             }
         }
         match self.triggers.apply(manifest.triggers.clone()).await {
@@ -168,14 +196,9 @@ impl Node {
             Ok(()) | Err(ApplyError::Failed(_)) => {}
             Err(error @ ApplyError::Stopped) => return Err(error.into()),
         }
-        applied.functions_removed = self.remove_others(&functions);
+        self.remove_others(&functions);
         *self.deployed.lock() = functions;
-        self.ingest.set(ingest);
-        info!(
-            streams_created = ?applied.streams_created, functions_changed = ?applied.functions_changed,
-            functions_removed = ?applied.functions_removed, triggers = manifest.triggers.len(), "manifest applied"
-        );
-        Ok(applied)
+        Ok(())
     }
 
     /// Where the node listens.
@@ -208,52 +231,21 @@ impl Node {
         info!("stopped");
     }
 
-    /// A stream that is there already must be as the manifest says.
-    fn check_streams(&self, specs: &[StreamSpec]) -> anyhow::Result<()> {
-        for spec in specs {
-            let Ok(stream) = self.store.stream(&spec.name) else { continue };
-            let open = stream.open_shards().count();
-            ensure!(
-                open == spec.shards as usize,
-                "the stream '{}' has {open} shards and the manifest says {}: changing the number of shards is not \
-                 supported yet; write 'shards: {open}', or delete the stream first",
-                spec.name,
-                spec.shards
-            );
-            ensure!(
-                stream.retention == spec.retention,
-                "the stream '{}' keeps records for {} h and the manifest says {} h: changing the retention is not \
-                 supported yet; write 'retention: {}h', or delete the stream first",
-                spec.name,
-                stream.retention.as_secs() / 3600,
-                spec.retention.as_secs() / 3600,
-                stream.retention.as_secs() / 3600
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether the stream had to be made.
-    async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<bool> {
-        if self.store.stream(&spec.name).is_ok() {
-            return Ok(false);
-        }
+    async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
         match self.store.create_stream(&spec.name, spec.shards, StreamMode::Provisioned, spec.retention).await {
-            Ok(_) => Ok(true),
-            Err(CreateStreamError::Exists(_)) => Ok(false), // a client was faster
+            Ok(_) | Err(CreateStreamError::Exists(_)) => Ok(()), // or a client was faster
             Err(error) => Err(error).with_context(|| format!("cannot create the stream '{}'", spec.name)),
         }
     }
 
-    /// Deploys all functions, or none that was not deployed before. Returns those that are new or changed.
-    async fn deploy(
-        &self,
-        functions: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>,
-    ) -> anyhow::Result<Vec<FunctionName>> {
+    /// Deploys the functions that are new or changed, or none of them. Returns their names.
+    async fn deploy(&self, plan: &Plan, functions: &ByName) -> anyhow::Result<Vec<FunctionName>> {
         let mut changed = Vec::new();
-        for (name, (wasm, settings)) in functions {
+        let is_planned = |name: &FunctionName| {
+            [Action::Add, Action::Change].iter().any(|action| plan.does(*action, Kind::Function, name.as_str()))
+        };
+        for (name, (wasm, settings)) in functions.iter().filter(|(name, _)| is_planned(name)) {
             match self.functions.deploy(name, wasm.clone(), settings.clone()).await {
-                Ok(deployed) if deployed.origin == Origin::Unchanged => {}
                 Ok(_) => changed.push(name.clone()),
                 Err(error) => {
                     self.take_back(&changed).await;
@@ -277,11 +269,26 @@ impl Node {
         }
     }
 
-    fn remove_others(&self, wanted: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>) -> Vec<String> {
+    fn remove_others(&self, wanted: &ByName) {
         let deployed = self.deployed.lock();
-        let unwanted = deployed.keys().filter(|name| !wanted.contains_key(*name));
-        unwanted.filter(|name| self.functions.remove(name)).map(ToString::to_string).collect()
+        for name in deployed.keys().filter(|name| !wanted.contains_key(*name)) {
+            self.functions.remove(name);
+        }
     }
+}
+
+/// What is done, line by line.
+fn log(plan: &Plan) {
+    if !plan.has_changes() {
+        info!("the manifest is applied: nothing changes");
+        return;
+    }
+    for step in &plan.steps {
+        info!("{step}");
+    }
+    let (new, changed) = (plan.count(Action::Add), plan.count(Action::Change));
+    let removed = plan.count(Action::Remove);
+    info!(new, changed, removed, unchanged = plan.unchanged, "the manifest is being applied");
 }
 
 /// Compiled functions, in the data folder.
@@ -331,15 +338,21 @@ fn targets(functions: &Functions) -> Targets {
 }
 
 /// The `.wasm` files of the manifest.
-async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<BTreeMap<FunctionName, (Bytes, FunctionSettings)>> {
+pub(crate) async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<ByName> {
     let mut functions = BTreeMap::new();
     for spec in specs {
         let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
-        let settings =
-            FunctionSettings { memory_bytes: spec.memory_bytes, timeout: spec.timeout, config: spec.config.clone() };
-        functions.insert(spec.name.clone(), (wasm, settings));
+        functions.insert(spec.name.clone(), (wasm, spec.settings()));
     }
     Ok(functions)
+}
+
+/// The versions of functions. Hashing is work for another thread.
+pub(crate) async fn versions(functions: &ByName) -> anyhow::Result<BTreeMap<FunctionName, Version>> {
+    let files: Vec<(FunctionName, Bytes)> =
+        functions.iter().map(|(name, (wasm, _))| (name.clone(), wasm.clone())).collect();
+    let hash = move || files.into_iter().map(|(name, wasm)| (name, Version::of(&wasm))).collect();
+    Ok(tokio::task::spawn_blocking(hash).await?)
 }
 
 async fn read_wasm(spec: &FunctionSpec) -> anyhow::Result<Bytes> {
@@ -384,6 +397,18 @@ fn read_iterator_key(value: &[u8]) -> anyhow::Result<IteratorKey> {
 fn status_provider(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> StatusProvider {
     let (store, functions, deployed, board) = (store.clone(), functions.clone(), Arc::clone(deployed), board.clone());
     Arc::new(move || serde_json::to_value(report(&store, &functions, &deployed, &board)).unwrap_or_default())
+}
+
+fn deployment_access(present: &Present, orders: Option<ApplyOrders>) -> DeploymentAccess {
+    let (present, manifest) = (present.clone(), orders.as_ref().map(|orders| orders.manifest.display().to_string()));
+    let shown = move || {
+        let mut shown = serde_json::to_value(present.inventory()).unwrap_or_default();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("manifest".to_owned(), manifest.clone().into());
+        }
+        shown
+    };
+    DeploymentAccess { shown: Arc::new(shown), orders: orders.map(|orders| orders.orders) }
 }
 
 fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> Report {

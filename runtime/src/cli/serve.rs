@@ -11,14 +11,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
 use super::build::{self, Build};
 use super::output::to_stdout;
 use super::signals::{self, Stop};
 use super::watch::Watch;
-use crate::deploy::Manifest;
-use crate::node::{Node, NodeOptions, Place};
+use crate::deploy::{LoadError, Manifest, Plan};
+use crate::http::{ApplyOrder, NotApplied};
+use crate::limits::APPLY_ORDERS_WAITING_MAX;
+use crate::node::{ApplyOrders, Node, NodeOptions, Place};
 use crate::telemetry::{LogFormat, log_to_stderr};
 
 /// The data folder unless another one is named.
@@ -30,8 +33,8 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 /// and feeds them to the functions.
 ///
 /// Whenever the manifest, the source of a function or a .wasm file changes, it is built and applied again, between two
-/// batches. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. SIGHUP does the
-/// same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
+/// batches. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. `tidemill deploy` and
+/// SIGHUP do the same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill up
@@ -40,7 +43,7 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 pub(super) struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// Do not watch files for changes; SIGHUP still applies them.
+    /// Do not watch files for changes; `tidemill deploy` and SIGHUP still apply them.
     #[arg(long)]
     no_watch: bool,
 }
@@ -53,7 +56,7 @@ pub(super) struct UpArgs {
 #[command(after_help = "Examples:
   tidemill serve --manifest deploy.yaml --data /var/lib/tidemill
   tidemill serve --log-format json --log info,tidemill::trigger=debug
-  kill -HUP PID   # reads the manifest again")]
+  tidemill deploy   # from another terminal: reads the manifest again, as kill -HUP PID does")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -127,9 +130,13 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Re
     };
     let (place, _scratch) = place(&args)?;
     let (account, region) = (args.account.clone(), args.region.clone());
-    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region }).await?;
+    let (orders, ordered) = mpsc::channel(APPLY_ORDERS_WAITING_MAX);
+    let manifest = std::path::absolute(&args.manifest).context("cannot tell where the manifest is")?;
+    let orders = Some(ApplyOrders { manifest, orders });
+    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders }).await?;
+    let told = Told { reload: &mut reload, sources, ordered };
     let ended = tokio::select! {
-        done = serve_until_told(&mut node, loaded, &args, build.again(), Told { reload: &mut reload, sources }) => done,
+        done = serve_until_told(&mut node, loaded, &args, build.again(), told) => done,
         () = stop.received() => Ok(()),
     };
     info!("stopping");
@@ -153,6 +160,7 @@ fn place(args: &NodeArgs) -> anyhow::Result<(Place, Option<TempDir>)> {
 struct Told<'a> {
     reload: &'a mut Signal,
     sources: Option<Watch>,
+    ordered: mpsc::Receiver<ApplyOrder>,
 }
 
 impl Told<'_> {
@@ -162,8 +170,9 @@ impl Told<'_> {
         }
     }
 
-    async fn again(&mut self) -> anyhow::Result<()> {
-        let Self { reload, sources } = self;
+    /// Waits until it is time; whoever ordered it wants to know the outcome.
+    async fn again(&mut self) -> anyhow::Result<Option<ApplyOrder>> {
+        let Self { reload, sources, ordered } = self;
         let changed = async {
             match sources {
                 Some(watch) => watch.changed().await,
@@ -171,8 +180,9 @@ impl Told<'_> {
             }
         };
         tokio::select! {
-            signal = reload.recv() => signal.context("signals cannot be received any more"),
-            () = changed => Ok(()),
+            signal = reload.recv() => signal.map(|()| None).context("signals cannot be received any more"),
+            Some(order) = ordered.recv() => Ok(Some(order)),
+            () = changed => Ok(None),
         }
     }
 }
@@ -189,25 +199,38 @@ async fn serve_until_told(
     told.watch(&args.manifest, sources);
     announce(node.address(), args)?;
     loop {
-        told.again().await?;
-        if let Err(error) = apply_again(node, &args.manifest, build, &mut told).await {
+        let order = told.again().await?;
+        let applied = apply_again(node, &args.manifest, build, &mut told).await;
+        if let Err(error) = &applied {
             error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
+        }
+        if let Some(order) = order {
+            let _ = order.reply.send(outcome(applied)); // whoever ordered it may have gone
         }
     }
 }
 
-async fn apply_again(node: &mut Node, manifest: &Path, build: Build, told: &mut Told<'_>) -> anyhow::Result<()> {
+fn outcome(applied: anyhow::Result<Plan>) -> Result<serde_json::Value, NotApplied> {
+    let failed = |error: anyhow::Error| {
+        let said = format!("{error:#}");
+        if error.is::<LoadError>() { NotApplied::Invalid(said) } else { NotApplied::Failed(said) }
+    };
+    let plan = applied.map_err(failed)?;
+    serde_json::to_value(plan).map_err(|error| NotApplied::Failed(error.to_string()))
+}
+
+async fn apply_again(node: &mut Node, manifest: &Path, build: Build, told: &mut Told<'_>) -> anyhow::Result<Plan> {
     let started = Instant::now();
     let (read, sources) = read(manifest).await?;
     // Before anything is built: what does not build is mended there.
     told.watch(manifest, sources);
-    node.apply(&built(read, build).await?).await?;
+    let plan = node.apply(&built(read, build).await?).await?;
     info!(manifest = %manifest.display(), took_ms = started.elapsed().as_millis(), "the manifest was read again");
-    Ok(())
+    Ok(plan)
 }
 
 /// The manifest, and what its functions are made of.
-async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
+pub(super) async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
         let manifest = Manifest::load(&path)?;
@@ -218,7 +241,7 @@ async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
 }
 
 /// Finds or builds the functions, on a thread of its own.
-async fn built(mut manifest: Manifest, build: Build) -> anyhow::Result<Manifest> {
+pub(super) async fn built(mut manifest: Manifest, build: Build) -> anyhow::Result<Manifest> {
     let built = tokio::task::spawn_blocking(move || {
         build::resolve(&mut manifest, build)?;
         anyhow::Ok(manifest)

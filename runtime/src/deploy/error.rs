@@ -138,7 +138,7 @@ pub enum Problem {
         /// The units.
         units: &'static str,
         /// A value that would be right.
-        example: String,
+        example: &'static str,
     },
     /// A value outside its range.
     #[error("{what} is {given}; it must be between {min} and {max}")]

@@ -42,7 +42,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
     answer(StatusCode::OK, &(door.state().status)())
 }
 
-fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+pub(super) fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 

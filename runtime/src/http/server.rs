@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
 use super::patience::Patient;
-use super::{HttpLimits, HttpState, ingest, operator};
+use super::{HttpLimits, HttpState, deployment, ingest, operator};
 use crate::tasks::Tasks;
 
 /// How long to wait when the system has no socket to give.
@@ -63,6 +63,7 @@ fn router(state: HttpState) -> Router {
         .route("/health", get(operator::health))
         .route("/metrics", get(operator::metrics))
         .route("/status", get(operator::status))
+        .route("/deployment", get(deployment::show).post(deployment::apply))
         .with_state(Arc::new(Door::new(state)))
 }
 

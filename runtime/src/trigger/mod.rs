@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::document::TriggerError;
+pub(crate) use self::document::kept as kept_triggers;
 pub(crate) use self::document::of_document as read_document;
 use self::supervisor::{Command, Supervisor};
 use crate::deploy::TriggerSpec;
