@@ -154,7 +154,19 @@ impl Node {
         };
         let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
-        Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, present, embedded, _scratch: scratch })
+        Ok(Self {
+            store,
+            functions,
+            triggers,
+            board,
+            door,
+            ingest,
+            address,
+            deployed,
+            present,
+            embedded,
+            _scratch: scratch,
+        })
     }
 
     /// Makes the node what the manifest says; every function's path must be a `.wasm` file. Returns what that was.
@@ -209,6 +221,11 @@ impl Node {
     /// The streams.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The functions.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     /// What the node's streams, functions and triggers are doing.

@@ -7,6 +7,7 @@
 mod asked;
 mod build;
 mod check;
+mod deploy;
 mod fsck;
 mod invoke;
 mod new;
@@ -41,6 +42,7 @@ enum Command {
     Up(serve::UpArgs),
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Deploy(deploy::DeployArgs),
     Fsck(fsck::FsckArgs),
     Invoke(invoke::InvokeArgs),
     New(new::NewArgs),
@@ -70,6 +72,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::serve(args).await?,
         Command::Check(args) => check::check(&args)?,
         Command::New(args) => new::new(&args)?,
+        Command::Deploy(args) => return deploy::deploy(args).await,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
         Command::Put(args) => return put::put(args).await,

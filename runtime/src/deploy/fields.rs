@@ -75,10 +75,8 @@ impl<'a> Part<'a> {
         let fitting = u64::try_from(given).ok().filter(|number| (field.min..=field.max).contains(number));
         fitting.unwrap_or_else(|| {
             let (min, max) = (field.min.to_string(), field.max.to_string());
-            mistakes.note(
-                node.place,
-                Problem::Range { what: self.what(field.name), given: given.to_string(), min, max },
-            );
+            mistakes
+                .note(node.place, Problem::Range { what: self.what(field.name), given: given.to_string(), min, max });
             field.default
         })
     }

@@ -104,12 +104,7 @@ impl Legal {
     }
 }
 
-const fn optional(
-    name: &'static str,
-    takes: &'static str,
-    default: &'static str,
-    example: &'static str,
-) -> Plain {
+const fn optional(name: &'static str, takes: &'static str, default: &'static str, example: &'static str) -> Plain {
     Plain { name, takes, default: Some(default), example }
 }
 
@@ -135,13 +130,8 @@ pub(super) const MANIFEST: Legal = Legal {
 
 pub(super) const SHARDS: Ranged<u64> =
     Ranged { name: "shards", min: 1, max: SHARDS_PER_STREAM_MAX as u64, default: 1, example: "4" };
-pub(super) const RETENTION: Ranged<Duration> = Ranged {
-    name: "retention",
-    min: RETENTION_MIN,
-    max: RETENTION_MAX,
-    default: RETENTION_DEFAULT,
-    example: "48h",
-};
+pub(super) const RETENTION: Ranged<Duration> =
+    Ranged { name: "retention", min: RETENTION_MIN, max: RETENTION_MAX, default: RETENTION_DEFAULT, example: "48h" };
 
 /// A stream.
 pub(super) const STREAM: Legal = Legal {
@@ -163,11 +153,8 @@ pub(super) const STREAM: Legal = Legal {
     ],
 };
 
-pub(super) const PATH: Plain = needed(
-    "path",
-    "a crate folder or a `.wasm` file, seen from the manifest's folder",
-    "functions/score",
-);
+pub(super) const PATH: Plain =
+    needed("path", "a crate folder or a `.wasm` file, seen from the manifest's folder", "functions/score");
 pub(super) const MEMORY: Ranged<u64> = Ranged {
     name: "memory",
     min: MEMORY_BYTES_MIN as u64,

@@ -117,8 +117,10 @@ fn triggers(part: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<
         Value::List(items) => items.as_slice(),
         Value::Null => &[],
         other => {
-            mistakes
-                .note(node.place, wrong_type(part.what(TRIGGERS.name), "a list (each item begins with '- name:')", other));
+            mistakes.note(
+                node.place,
+                wrong_type(part.what(TRIGGERS.name), "a list (each item begins with '- name:')", other),
+            );
             &[]
         }
     };

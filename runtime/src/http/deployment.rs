@@ -75,9 +75,7 @@ pub(super) async fn apply(State(door): State<Arc<Door>>, headers: HeaderMap) -> 
 fn of_outcome(outcome: Result<Value, NotApplied>) -> Response {
     match outcome {
         Ok(done) => answer(StatusCode::OK, &done),
-        Err(NotApplied::Invalid(message)) => {
-            refusal(StatusCode::UNPROCESSABLE_ENTITY, "invalid_manifest", &message)
-        }
+        Err(NotApplied::Invalid(message)) => refusal(StatusCode::UNPROCESSABLE_ENTITY, "invalid_manifest", &message),
         Err(NotApplied::Failed(message)) => refusal(StatusCode::CONFLICT, "not_applied", &message),
     }
 }

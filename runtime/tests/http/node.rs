@@ -8,7 +8,8 @@ use prometheus_client::registry::Registry;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tidemill::http::{
-    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey, serve,
+    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey,
+    serve,
 };
 use tidemill::tasks::Tasks;
 use tidemill_stream::clock::{Clock, Timestamp};

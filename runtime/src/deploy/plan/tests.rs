@@ -60,12 +60,16 @@ fn the_same_again_is_nothing() {
 #[test]
 fn a_function_changes_in_just_what_is_another() {
     check("'5.5'", "'6'", &["~ function score: config.threshold \"5.5\" -> \"6\""]);
-    check("{ threshold: '5.5' }", "{ limit: a }", &[
-        "~ function score: config.limit \"a\"; config.threshold \"5.5\" -> nothing",
-    ]);
-    check("path: a", "path: a, memory: 1GiB, timeout: 90s", &[
-        "~ function score: memory 64MiB -> 1GiB; timeout 5s -> 90s",
-    ]);
+    check(
+        "{ threshold: '5.5' }",
+        "{ limit: a }",
+        &["~ function score: config.limit \"a\"; config.threshold \"5.5\" -> nothing"],
+    );
+    check(
+        "path: a",
+        "path: a, memory: 1GiB, timeout: 90s",
+        &["~ function score: memory 64MiB -> 1GiB; timeout 5s -> 90s"],
+    );
     let (old, new) = (Version::of(b"a").to_string(), Version::of(b"b").to_string());
     check("path: a", "path: b", &[&format!("~ function score: version {} -> {}", &old[..12], &new[..12])]);
 }
@@ -73,14 +77,22 @@ fn a_function_changes_in_just_what_is_another() {
 #[test]
 fn a_trigger_goes_on_or_starts_afresh() {
     check("start: trim-horizon", "start: trim-horizon, batch_size: 7", &["~ trigger t: batch_size 100 -> 7"]);
-    check("start: trim-horizon", "start: 2026-11-22T00:00:00Z", &[
-        "~ trigger t: start trim-horizon -> 2026-11-22T00:00:00Z; it forgets how far it has come, and starts afresh at \
+    check(
+        "start: trim-horizon",
+        "start: 2026-11-22T00:00:00Z",
+        &[
+            "~ trigger t: start trim-horizon -> 2026-11-22T00:00:00Z; it forgets how far it has come, and starts afresh at \
          2026-11-22T00:00:00Z of 'orders'",
-    ]);
-    check("name: t", "name: u", &[
-        "+ trigger u: stream orders, function score, start trim-horizon, batch_size 100",
-        "- trigger t: how far it has come is forgotten",
-    ]);
+        ],
+    );
+    check(
+        "name: t",
+        "name: u",
+        &[
+            "+ trigger u: stream orders, function score, start trim-horizon, batch_size 100",
+            "- trigger t: how far it has come is forgotten",
+        ],
+    );
 }
 
 #[test]
@@ -94,12 +106,15 @@ fn a_batch_size_that_is_not_known_is_no_change() {
 fn a_stream_that_is_not_named_stays() {
     let wanted = inventory("streams: { new: }");
     let plan = Plan::between(&inventory(BASE), &wanted);
-    assert_eq!(lines(&plan), [
-        "+ stream new: shards 1, retention 24h",
-        "- function score",
-        "- trigger t: how far it has come is forgotten",
-        "= stream orders: is not in the manifest and stays, with its data; 'tidemill stream delete orders' deletes it",
-    ]);
+    assert_eq!(
+        lines(&plan),
+        [
+            "+ stream new: shards 1, retention 24h",
+            "- function score",
+            "- trigger t: how far it has come is forgotten",
+            "= stream orders: is not in the manifest and stays, with its data; 'tidemill stream delete orders' deletes it",
+        ]
+    );
     assert_eq!(plan.summary(), "1 new, 2 removed.");
     let only_kept = Plan::between(&inventory("streams: { old: }"), &Inventory::default());
     assert!(!only_kept.has_changes() && only_kept.steps.len() == 1, "{only_kept:?}");
@@ -108,10 +123,16 @@ fn a_stream_that_is_not_named_stays() {
 #[test]
 fn what_cannot_be_done_is_refused_with_the_remedy() {
     for (to, reason) in [
-        ("shards: 3", "has 2 shards and the manifest says 3: changing the number of shards is not supported yet; write \
-                       'shards: 2', or delete the stream first"),
-        ("shards: 2, retention: 48h", "keeps records for 24h and the manifest says 48h: changing the retention is not \
-                                       supported yet; write 'retention: 24h', or delete the stream first"),
+        (
+            "shards: 3",
+            "has 2 shards and the manifest says 3: changing the number of shards is not supported yet; write \
+                       'shards: 2', or delete the stream first",
+        ),
+        (
+            "shards: 2, retention: 48h",
+            "keeps records for 24h and the manifest says 48h: changing the retention is not \
+                                       supported yet; write 'retention: 24h', or delete the stream first",
+        ),
     ] {
         let plan = Plan::between(&inventory(BASE), &inventory(&BASE.replace("shards: 2", to)));
         assert_eq!(plan.refusals().collect::<Vec<_>>(), [format!("the stream 'orders' {reason}")]);
@@ -134,9 +155,10 @@ fn who_may_put_is_named_and_no_token_shown() {
     let ingest = format!("ingest: {{ tokens: [{{ env: A }}, {{ sha256: {digest} }}], cors: {{ origins: ['*'] }} }}");
     let (open, guarded) = (Inventory::default(), inventory(&ingest));
     assert_eq!(lines(&Plan::between(&open, &guarded)), ["~ ingest: tokens env A, sha256 9e78bcb9…; cors.origins *"]);
-    assert_eq!(lines(&Plan::between(&guarded, &open)), [
-        "~ ingest: tokens env A, sha256 9e78bcb9… -> nothing; cors.origins * -> nothing",
-    ]);
+    assert_eq!(
+        lines(&Plan::between(&guarded, &open)),
+        ["~ ingest: tokens env A, sha256 9e78bcb9… -> nothing; cors.origins * -> nothing",]
+    );
     assert!(!serde_json::to_string(&guarded).unwrap().contains(&digest[8..]), "{guarded:?}");
 }
 
@@ -154,6 +176,8 @@ fn a_long_value_is_cut_and_an_odd_one_escaped() {
 fn a_plan_is_json_that_can_be_read_again() {
     let plan = Plan::between(&inventory("streams: { old: }"), &inventory(BASE));
     let text = serde_json::to_string(&plan).unwrap();
-    assert!(text.contains(r#"{"action":"add","kind":"stream","name":"orders","settings":[{"name":"shards","from":null"#));
+    assert!(
+        text.contains(r#"{"action":"add","kind":"stream","name":"orders","settings":[{"name":"shards","from":null"#)
+    );
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
 }

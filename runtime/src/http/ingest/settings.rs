@@ -57,7 +57,8 @@ impl TokenDigest {
 
     /// Its first 8 digits, which tell it from others.
     pub fn beginning(&self) -> String {
-        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        let [first, second, third, fourth, ..] = self.0;
+        format!("{first:02x}{second:02x}{third:02x}{fourth:02x}")
     }
 
     /// Reads 64 hexadecimal digits.
