@@ -127,9 +127,7 @@ pub enum Problem {
         given: String,
     },
     /// An amount without a unit, or with one that does not exist.
-    #[error(
-        "{what} is '{given}', which has no unit that is known here; write a number and one of {units}, e.g. {example}"
-    )]
+    #[error("{what} is '{given}'; it must be a whole number and one of the units {units}, e.g. {example}")]
     Unit {
         /// Which value.
         what: String,

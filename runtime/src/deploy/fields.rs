@@ -68,15 +68,18 @@ impl<'a> Part<'a> {
     /// A whole number; the default where it is left out, or noted to be wrong.
     pub(super) fn count(&self, field: &Ranged<u64>, mistakes: &mut Mistakes) -> u64 {
         let Some(node) = self.get(field.name) else { return field.default };
-        let Value::Integer(given) = node.value else {
-            mistakes.note(node.place, wrong_type(self.what(field.name), "a whole number", &node.value));
-            return field.default;
+        // A number that is too large for an integer is read as one with a fraction, which it has not.
+        let (given, number) = match node.value {
+            Value::Integer(given) => (given.to_string(), u64::try_from(given).ok()),
+            Value::Float(given) if given.is_finite() && given.fract() == 0.0 => (given.to_string(), None),
+            ref other => {
+                mistakes.note(node.place, wrong_type(self.what(field.name), "a whole number", other));
+                return field.default;
+            }
         };
-        let fitting = u64::try_from(given).ok().filter(|number| (field.min..=field.max).contains(number));
-        fitting.unwrap_or_else(|| {
+        number.filter(|number| (field.min..=field.max).contains(number)).unwrap_or_else(|| {
             let (min, max) = (field.min.to_string(), field.max.to_string());
-            mistakes
-                .note(node.place, Problem::Range { what: self.what(field.name), given: given.to_string(), min, max });
+            mistakes.note(node.place, Problem::Range { what: self.what(field.name), given, min, max });
             field.default
         })
     }

@@ -115,7 +115,7 @@ const fn needed(name: &'static str, takes: &'static str, example: &'static str) 
 pub(super) const STREAMS: Plain = optional("streams", "a map from names to streams", "no stream", "{}");
 pub(super) const FUNCTIONS: Plain = optional("functions", "a map from names to functions", "no function", "{}");
 pub(super) const TRIGGERS: Plain = optional("triggers", "a list of triggers", "no trigger", "[]");
-pub(super) const INGEST_SECTION: Plain = optional("ingest", "a map", "everyone but browsers may put", "{}");
+pub(super) const INGEST_SECTION: Plain = optional("ingest", "a map", "all but web pages may put", "{}");
 
 /// The manifest itself.
 pub(super) const MANIFEST: Legal = Legal {
@@ -131,7 +131,7 @@ pub(super) const MANIFEST: Legal = Legal {
 pub(super) const SHARDS: Ranged<u64> =
     Ranged { name: "shards", min: 1, max: SHARDS_PER_STREAM_MAX as u64, default: 1, example: "4" };
 pub(super) const RETENTION: Ranged<Duration> =
-    Ranged { name: "retention", min: RETENTION_MIN, max: RETENTION_MAX, default: RETENTION_DEFAULT, example: "48h" };
+    Ranged { name: "retention", min: RETENTION_MIN, max: RETENTION_MAX, default: RETENTION_DEFAULT, example: "24h" };
 
 /// A stream.
 pub(super) const STREAM: Legal = Legal {

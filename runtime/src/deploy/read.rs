@@ -43,9 +43,22 @@ fn unreadable(error: &serde_saphyr::Error) -> Mistake {
     if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
         return Mistake { place, problem: Problem::DuplicateKey { key: key.clone() } };
     }
-    let message = error.to_string();
-    let suffix = format!(" at line {}, column {}", place.line, place.column); // said already, in front
-    let message = message.strip_suffix(&suffix).unwrap_or(&message).to_owned();
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::MultipleDocuments { .. } => {
+            "a second YAML document begins here; a manifest is one: take the '---' away".to_owned()
+        }
+        serde_saphyr::Error::UnknownAnchor { .. } => {
+            "this alias names an anchor that no value above has; write the value itself".to_owned()
+        }
+        // Only the keys of maps are read as one kind of value.
+        serde_saphyr::Error::Unexpected { .. } => "a name must be a plain text".to_owned(),
+        other => {
+            let message = other.to_string();
+            let suffix = format!(" at line {}, column {}", place.line, place.column); // said already, in front
+            let message = message.strip_suffix(&suffix).unwrap_or(&message);
+            format!("this is not YAML: {message}; look at indentation, quotes and brackets, here and above")
+        }
+    };
     Mistake { place, problem: Problem::Yaml { message } }
 }
 

@@ -34,7 +34,7 @@ fn sections() -> [Section; 7] {
     let stream = StreamName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
     let function = FunctionName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
     [
-        section("The whole", "A field that is left out, or has nothing behind its colon, is empty.", &legal::MANIFEST),
+        section("The whole", "Each may be left out, or be empty.", &legal::MANIFEST),
         section("`streams`", &format!("By name. A name has {stream}."), &legal::STREAM),
         section("`functions`", &format!("By name. A name has {function}."), &legal::FUNCTION),
         section("`triggers`", &format!("A list. A name has {}.", legal::TRIGGER_NAME_RULE), &legal::TRIGGER),
@@ -55,7 +55,8 @@ impl Section {
         page.push_str("\n| field | takes | default | meaning |\n|---|---|---|---|\n");
         for field in self.legal.fields {
             let (takes, default) = (takes(&field.takes), default(&field.takes));
-            let _ = writeln!(page, "| `{}` | {takes} | {default} | {} |", field.name(), field.about);
+            let about = field.about.replace('|', "\\|"); // which would end the cell
+            let _ = writeln!(page, "| `{}` | {takes} | {default} | {about} |", field.name());
         }
         if !self.legal.planned.is_empty() {
             page.push_str("\nNot yet, and refused until then:\n\n| field | so far |\n|---|---|\n");
@@ -119,8 +120,8 @@ A manifest says which streams, functions and triggers a node has, in YAML. `tide
 with one: all of it, each with file, line, column and what would be right. `tidemill deploy --dry-run` says what applying it
 would do. An empty manifest is a manifest.
 
-An amount has its unit: a duration is a whole number and one of DURATION_UNITS, a size one and one of SIZE_UNITS. A text that
-looks like a number, a truth value or nothing (`5.5`, `true`, `null`) goes in quotes. Paths are seen from the manifest's
+An amount has its unit: a duration is a whole number and one of DURATION_UNITS, a size is one and one of SIZE_UNITS. A text
+that looks like a number, a truth value or nothing (`5.5`, `true`, `null`) goes in quotes. Paths are seen from the manifest's
 folder. A field that is not on this page is a mistake.
 
 With each field once:

@@ -164,7 +164,11 @@ fn who_may_put_is_named_and_no_token_shown() {
 
 #[test]
 fn a_long_value_is_cut_and_an_odd_one_escaped() {
-    let of = |value: String| inventory(&BASE.replace("'5.5'", &format!("{value:?}")));
+    let of = |value: String| {
+        let mut inventory = inventory(BASE);
+        inventory.functions.get_mut("score").unwrap().config.insert("threshold".to_owned(), value);
+        inventory
+    };
     let (long, longer) = (of("x".repeat(60)), of("x".repeat(61)));
     let cut = format!("config.threshold changes behind \"{}…\"", "x".repeat(48));
     assert_eq!(lines(&Plan::between(&long, &longer)), [format!("~ function score: {cut}")]);
