@@ -6,6 +6,7 @@
 SHELL := /bin/bash
 VENV  := .venv
 TARGET := wasm32-wasip2
+APPLE  := aarch64-apple-darwin
 
 .PHONY: up test test-fast lint rust-tests function-tests python-tests bench tools rust-tools python-tools
 
@@ -17,10 +18,15 @@ test: tools lint rust-tests function-tests python-tests
 
 test-fast: rust-tools rust-tests
 
+# For macOS the types are checked. Nothing is linked, so the C in dependencies is not compiled (`true`): that would need
+# Apple's headers.
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo check --manifest-path fuzz/Cargo.toml --no-default-features --locked
+	@rustup target list --installed | grep -qx $(APPLE) || rustup target add $(APPLE)
+	CC_aarch64_apple_darwin=true AR_aarch64_apple_darwin=true cargo clippy --target $(APPLE) --locked \
+	  --workspace --exclude tidemill-tests -- -D warnings
 
 rust-tests:
 	cargo test --workspace --locked

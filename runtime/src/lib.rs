@@ -1,5 +1,6 @@
 //! The node: takes records over HTTP, keeps them in streams, and feeds them to WebAssembly functions.
 
+pub mod build;
 pub mod cli;
 pub mod deploy;
 pub mod functions;

@@ -7,6 +7,8 @@ pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.
 pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
 
+/// Streams that one function may emit to.
+pub const EMIT_STREAMS_MAX: usize = 100;
 /// Orders to apply the manifest that wait for their turn.
 pub const APPLY_ORDERS_WAITING_MAX: usize = 4;
 
@@ -36,6 +38,10 @@ pub const RETRY_BACKOFF_CAP: Duration = Duration::from_secs(10);
 pub const TIP_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long a batch in flight may go on when its poller is asked to stop.
 pub const POLLER_STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// Lines of a function that one request is answered with.
+pub const LOG_PAGE_LINES_MAX: usize = 1000;
+/// How long a request for the next lines of a function may wait for one.
+pub const LOG_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Characters of an error that the status keeps.
 pub const STATUS_ERROR_CHARS_MAX: usize = 2000;
 /// How long a trigger that could not be set up waits before it is tried again.

@@ -2,32 +2,34 @@
 //!
 //! Here the rooms are introduced to each other; none of them knows this one.
 
+mod apply;
 mod ingest;
+mod logs;
 mod present;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tidemill_stream::clock::Clock;
-use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect, Key};
 use tidemill_stream::store::Store;
-use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{Level, error, info, warn};
 
-use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, StreamSpec};
-use crate::functions::limits::WASM_BYTES_MAX;
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Version};
+pub(crate) use self::apply::{read_functions, versions};
+pub use self::progress::Ends;
+use crate::deploy::Inventory;
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
 use crate::http::{
     ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
 };
@@ -35,7 +37,7 @@ use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
-use crate::trigger::{ApplyError, Target, Targets, Triggers, kept_triggers};
+use crate::trigger::{Target, Targets, Triggers, kept_triggers};
 
 use self::present::Present;
 
@@ -115,6 +117,35 @@ pub struct Node {
     _scratch: Option<TempDir>,
 }
 
+/// Looks at a node while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Observer {
+    store: Store,
+    functions: Functions,
+    deployed: Deployed,
+    board: Board,
+}
+
+impl Observer {
+    /// What the node's streams, functions and triggers are doing.
+    pub fn status(&self) -> Report {
+        report(&self.store, &self.functions, &self.deployed, &self.board)
+    }
+
+    /// The last lines of at least this level of all functions, each with its function's name: at most so many, by time.
+    pub fn last_lines(&self, least: Level, lines_max: usize) -> Vec<(String, LogLine)> {
+        let names: Vec<FunctionName> = self.deployed.lock().keys().cloned().collect();
+        let of = |name: &FunctionName| {
+            let lines = self.functions.log(name).map(|log| log.last_of(least, lines_max)).unwrap_or_default();
+            lines.into_iter().map(|line| (name.to_string(), line)).collect::<Vec<_>>()
+        };
+        let mut lines: Vec<_> = names.iter().flat_map(of).collect();
+        lines.sort_by_key(|(_, line)| line.at);
+        lines.drain(..lines.len().saturating_sub(lines_max));
+        lines
+    }
+}
+
 impl Node {
     /// Opens what is kept, starts the rooms and the door. Functions and triggers come with [`Node::apply`].
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
@@ -141,6 +172,7 @@ impl Node {
         }
         let metrics = HttpMetrics::register(&mut registry);
         let ingest = Ingest::default();
+        let door = Tasks::new();
         let state = HttpState {
             store: store.clone(),
             defaults,
@@ -150,9 +182,9 @@ impl Node {
             status: status_provider(&store, &functions, &deployed, &board),
             deployment: deployment_access(&present, options.orders),
             ingest: ingest.clone(),
+            log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
-        let door = Tasks::new();
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self {
             store,
@@ -169,48 +201,9 @@ impl Node {
         })
     }
 
-    /// Makes the node what the manifest says; every function's path must be a `.wasm` file. Returns what that was.
-    ///
-    /// It is planned first, and just what is in the plan is carried out: applying the same twice changes nothing. What can
-    /// be found wrong beforehand changes nothing either, and a function that cannot be deployed takes those before it
-    /// back. Streams that the manifest does not name stay: they hold data.
-    pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Plan> {
-        let ingest = ingest::settings(&manifest.ingest)?;
-        let functions = read_functions(&manifest.functions).await?;
-        let plan = Plan::between(&self.inventory(), &Inventory::wanted(manifest, &versions(&functions).await?));
-        let refusals: Vec<&str> = plan.refusals().collect();
-        ensure!(refusals.is_empty(), "{}", refusals.join("; "));
-        log(&plan);
-        if plan.has_changes() || !self.present.is_applied() {
-            self.carry_out(&plan, manifest, functions).await?;
-        }
-        self.ingest.set(ingest);
-        self.present.set(manifest);
-        Ok(plan)
-    }
-
     /// What the node has.
     pub fn inventory(&self) -> Inventory {
         self.present.inventory()
-    }
-
-    async fn carry_out(&self, plan: &Plan, manifest: &Manifest, functions: ByName) -> anyhow::Result<()> {
-        let changed = self.deploy(plan, &functions).await?;
-        let is_new = |spec: &&StreamSpec| plan.does(Action::Add, Kind::Stream, spec.name.as_str());
-        for spec in manifest.streams.iter().filter(is_new) {
-            if let Err(error) = self.create_stream(spec).await {
-                self.take_back(&changed).await;
-                return Err(error);
-            }
-        }
-        match self.triggers.apply(manifest.triggers.clone()).await {
-            // Each is in the log, and is tried again until it succeeds: the others go on without it.
-            Ok(()) | Err(ApplyError::Failed(_)) => {}
-            Err(error @ ApplyError::Stopped) => return Err(error.into()),
-        }
-        self.remove_others(&functions);
-        *self.deployed.lock() = functions;
-        Ok(())
     }
 
     /// Where the node listens.
@@ -230,7 +223,18 @@ impl Node {
 
     /// What the node's streams, functions and triggers are doing.
     pub fn status(&self) -> Report {
-        report(&self.store, &self.functions, &self.deployed, &self.board)
+        self.observer().status()
+    }
+
+    /// Looks at the node while it runs.
+    pub fn observer(&self) -> Observer {
+        let Self { store, functions, deployed, board, .. } = self;
+        Observer {
+            store: store.clone(),
+            functions: functions.clone(),
+            deployed: Arc::clone(deployed),
+            board: board.clone(),
+        }
     }
 
     /// Stops: no new requests, those in work end; then the triggers, between two batches.
@@ -247,65 +251,6 @@ impl Node {
         }
         info!("stopped");
     }
-
-    async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
-        match self.store.create_stream(&spec.name, spec.shards, StreamMode::Provisioned, spec.retention).await {
-            Ok(_) | Err(CreateStreamError::Exists(_)) => Ok(()), // or a client was faster
-            Err(error) => Err(error).with_context(|| format!("cannot create the stream '{}'", spec.name)),
-        }
-    }
-
-    /// Deploys the functions that are new or changed, or none of them. Returns their names.
-    async fn deploy(&self, plan: &Plan, functions: &ByName) -> anyhow::Result<Vec<FunctionName>> {
-        let mut changed = Vec::new();
-        let is_planned = |name: &FunctionName| {
-            [Action::Add, Action::Change].iter().any(|action| plan.does(*action, Kind::Function, name.as_str()))
-        };
-        for (name, (wasm, settings)) in functions.iter().filter(|(name, _)| is_planned(name)) {
-            match self.functions.deploy(name, wasm.clone(), settings.clone()).await {
-                Ok(_) => changed.push(name.clone()),
-                Err(error) => {
-                    self.take_back(&changed).await;
-                    return Err(error).with_context(|| format!("cannot deploy the function '{name}'"));
-                }
-            }
-        }
-        Ok(changed)
-    }
-
-    async fn take_back(&self, changed: &[FunctionName]) {
-        for name in changed {
-            let old = self.deployed.lock().get(name).cloned();
-            let Some((wasm, settings)) = old else {
-                self.functions.remove(name);
-                continue;
-            };
-            if let Err(error) = self.functions.deploy(name, wasm, settings).await {
-                error!(function = %name, error = %error, "the function could not be set back to its old version");
-            }
-        }
-    }
-
-    fn remove_others(&self, wanted: &ByName) {
-        let deployed = self.deployed.lock();
-        for name in deployed.keys().filter(|name| !wanted.contains_key(*name)) {
-            self.functions.remove(name);
-        }
-    }
-}
-
-/// What is done, line by line.
-fn log(plan: &Plan) {
-    if !plan.has_changes() {
-        info!("the manifest is applied: nothing changes");
-        return;
-    }
-    for step in &plan.steps {
-        info!("{step}");
-    }
-    let (new, changed) = (plan.count(Action::Add), plan.count(Action::Change));
-    let removed = plan.count(Action::Remove);
-    info!(new, changed, removed, unchanged = plan.unchanged, "the manifest is being applied");
 }
 
 /// Compiled functions, in the data folder.
@@ -352,34 +297,6 @@ fn targets(functions: &Functions) -> Targets {
         functions.version(name)?;
         Some(Target { invoke: Box::new(functions.lane(name)), versions: functions.watch(name) })
     })
-}
-
-/// The `.wasm` files of the manifest.
-pub(crate) async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<ByName> {
-    let mut functions = BTreeMap::new();
-    for spec in specs {
-        let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
-        functions.insert(spec.name.clone(), (wasm, spec.settings()));
-    }
-    Ok(functions)
-}
-
-/// The versions of functions. Hashing is work for another thread.
-pub(crate) async fn versions(functions: &ByName) -> anyhow::Result<BTreeMap<FunctionName, Version>> {
-    let files: Vec<(FunctionName, Bytes)> =
-        functions.iter().map(|(name, (wasm, _))| (name.clone(), wasm.clone())).collect();
-    let hash = move || files.into_iter().map(|(name, wasm)| (name, Version::of(&wasm))).collect();
-    Ok(tokio::task::spawn_blocking(hash).await?)
-}
-
-async fn read_wasm(spec: &FunctionSpec) -> anyhow::Result<Bytes> {
-    let path = spec.path.display();
-    let metadata = tokio::fs::metadata(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
-    ensure!(metadata.is_file(), "{path} is no .wasm file");
-    let bytes = metadata.len();
-    ensure!(bytes <= WASM_BYTES_MAX as u64, "{path} has {bytes} bytes; a function has at most {WASM_BYTES_MAX}");
-    let wasm = tokio::fs::read(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
-    Ok(wasm.into())
 }
 
 /// The key of shard iterators: made at the first start, durable before it is used.
@@ -437,7 +354,7 @@ fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Boa
     };
     Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        streams: store.streams().iter().map(|stream| StreamReport::of(stream)).collect(),
+        streams: store.streams().iter().map(|stream| StreamReport::of(stream, store.taken(stream))).collect(),
         functions: names.iter().filter_map(function).collect(),
         triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
     }

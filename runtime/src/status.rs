@@ -3,6 +3,7 @@
 //! Pollers write it, the command line and the metrics read it. It lives in memory and decides nothing. This module must
 //! not know of triggers' workings, HTTP or JSON.
 
+mod log;
 mod report;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::sequence::SequenceNumber;
 use tidemill_stream::shard::ShardIndex;
 
+pub use self::log::{LogLineReport, LogReport};
 pub use self::report::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 use crate::limits::STATUS_ERROR_CHARS_MAX;
 
@@ -71,8 +73,10 @@ pub struct ShardStatus {
     pub invocations: u64,
     /// Records that were processed.
     pub records: u64,
-    /// Calls that failed.
+    /// Calls that failed, or whose outputs could not be put.
     pub failures: u64,
+    /// Records that the function put on other streams.
+    pub emitted: u64,
 }
 
 impl ShardStatus {
@@ -85,6 +89,7 @@ impl ShardStatus {
             invocations: 0,
             records: 0,
             failures: 0,
+            emitted: 0,
         }
     }
 

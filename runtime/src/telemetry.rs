@@ -2,6 +2,8 @@
 //!
 //! Log lines go to standard error, never to standard output, which belongs to commands. Payloads are never logged.
 
+mod human;
+
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -16,7 +18,9 @@ use tidemill_stream::clock::Clock;
 use tidemill_stream::engine::embedded::{Counts, Embedded};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 
+use self::human::Human;
 use crate::status::{Board, State, TriggerStatus};
 
 /// The filter of log lines unless the user gives one.
@@ -50,12 +54,23 @@ pub enum LogError {
 /// Sends log lines to standard error from now on. `filter` is the user's, or `None`: then `RUST_LOG` counts, else
 /// `info`.
 pub fn log_to_stderr(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    log_to(std::io::stderr, format, filter)
+}
+
+/// Sends log lines to whatever stands before standard error, as above.
+pub fn log_to<W>(writer: W, format: LogFormat, filter: Option<&str>) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let given = filter.map(str::to_owned).or(from_environment).unwrap_or_else(|| FILTER_DEFAULT.to_owned());
     let filter = EnvFilter::try_new(&given).map_err(|source| LogError::Filter { given, source })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let done = match format {
-        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Human => {
+            let is_terminal = std::io::stderr().is_terminal();
+            lines.with_ansi(is_terminal).event_format(Human::default()).try_init()
+        }
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     done.map_err(|_| LogError::Twice)
@@ -86,10 +101,13 @@ type Read<T> = fn(&TriggerStatus) -> T;
 
 impl TriggerMetrics {
     /// Names, what they mean, and where they are on the board. The exposition adds `_total`.
-    const COUNTERS: [(&'static str, &'static str, Read<u64>); 3] = [
+    const COUNTERS: [(&'static str, &'static str, Read<u64>); 4] = [
         ("trigger_invocations", "Calls of the function, failed ones included", |row| row.status.invocations),
         ("trigger_records", "Records that were processed", |row| row.status.records),
-        ("trigger_failures", "Calls of the function that failed", |row| row.status.failures),
+        ("trigger_failures", "Calls of the function that failed, or whose outputs could not be put", |row| {
+            row.status.failures
+        }),
+        ("trigger_emitted", "Records that the function put on other streams", |row| row.status.emitted),
     ];
     const BEHIND: (&'static str, &'static str) =
         ("trigger_behind", "How long the oldest record that is known to wait has waited");

@@ -311,7 +311,7 @@ async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
 
     let run = program::run(&["put", "orders", "--node", &url, "--key", "k"], "from a pipe\n").await;
     assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
-    assert!(run.stderr.contains("put 1 records into orders"), "{}", run.stderr);
+    assert!(run.stderr.contains("put 1 record into orders"), "{}", run.stderr);
 
     let client = Client::new(&url).unwrap();
     status_where(&client, |report| records(report) == 5).await;
@@ -340,7 +340,7 @@ async fn check_says_all_that_is_wrong() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy.yaml");
     let run = program::run(&["check", demo.to_str().unwrap()], "").await;
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stdout.contains("is right: 1 stream, 1 function, 1 trigger"), "{}", run.stdout);
+    assert!(run.stdout.contains("is right: 2 streams, 3 functions, 3 triggers"), "{}", run.stdout);
 }
 
 #[tokio::test]

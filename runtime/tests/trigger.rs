@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use rig::{Rig, fails, spec, succeeds};
+use rig::{Rig, emits, fails, spec, succeeds};
 use tidemill::deploy::Start;
 use tidemill::functions::FunctionName;
 use tidemill::status::State;
@@ -65,6 +65,44 @@ async fn a_shard_that_fails_holds_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_function_emits_is_there_before_its_batch_is_done() {
+    let rig = Rig::new(|call| {
+        let first = String::from_utf8(call.records[0].data.to_vec()).unwrap();
+        emits(&[("alerts", &first), ("audit", "seen"), ("alerts", "more")])
+    })
+    .await;
+    for stream in ["orders", "alerts", "audit"] {
+        rig.create_stream(stream, 1).await;
+    }
+    rig.put("orders", 7..8).await;
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    let status = rig.status("t", 0, |status| status.records == 1).await;
+    assert_eq!(
+        (rig.data("alerts").await, rig.data("audit").await),
+        (vec!["7".into(), "more".into()], vec!["seen".into()])
+    );
+    assert_eq!((status.emitted, status.failures), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_outputs_cannot_be_put_is_delivered_again() {
+    let rig = Rig::new(|_| emits(&[("alerts", "a"), ("missing", "b")])).await;
+    rig.create_stream("orders", 1).await;
+    rig.create_stream("alerts", 1).await;
+    rig.put("orders", 0..1).await;
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    let status = rig.status("t", 0, |status| status.failures >= 3).await;
+    assert_eq!((status.state, status.records, status.emitted), (State::Retrying, 0, 0));
+    let message = status.last_error.unwrap().message;
+    assert!(message.starts_with("what the function emitted cannot be put on 'missing': "), "{message}");
+    assert_eq!(rig.data("alerts").await, Vec::<String>::new(), "nothing is put while a stream is missing");
+    rig.create_stream("missing", 1).await;
+    let status = rig.status("t", 0, |status| status.records == 1).await;
+    assert_eq!(status.emitted, 2);
+    assert_eq!((rig.data("alerts").await, rig.data("missing").await), (vec!["a".into()], vec!["b".into()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn commit_by_a_stale_owner_is_refused() {
     let (entered, go_on) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let (inside, gate) = (entered.clone(), go_on.clone());
@@ -73,7 +111,7 @@ async fn commit_by_a_stale_owner_is_refused() {
         Box::pin(async move {
             inside.add_permits(1);
             gate.acquire().await.unwrap().forget();
-            Ok(())
+            Ok(().into())
         })
     })
     .await;

@@ -22,3 +22,4 @@ pub mod sequence;
 pub mod shard;
 pub mod store;
 pub mod stream;
+pub mod traffic;

@@ -18,6 +18,7 @@ use crate::sequence::SequenceNumber;
 use crate::shard::{HashKey, ShardIndex};
 use crate::store::Store;
 use crate::stream::{Stream, StreamStatus};
+use crate::traffic::Taken;
 
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,13 +178,18 @@ impl Store {
         let Some(generation) = stream.generations.get(log.part as usize).copied() else {
             return part.failed(&PutFailure::Internal(format!("the stream has no log {log}")));
         };
+        let taken = part.taken();
         let append = Append { records: part.records.clone(), marks };
+        let placed = |part: Part, appended: &Appended| {
+            self.traffic().count(stream.id, taken);
+            part.placed(stream, appended)
+        };
         match self.engine().append(log, generation, append).await {
-            Ok(appended) => part.placed(stream, &appended),
+            Ok(appended) => placed(part, &appended),
             // A log that is gone went with its stream: the map says so when it is read again.
             Err(AppendError::Fenced { .. } | AppendError::NoLog(_)) => part.fenced(),
             Err(AppendError::Unknown(ticket)) => match self.engine().resolve(&ticket).await {
-                Ok(Resolved::Appended(appended)) => part.placed(stream, &appended),
+                Ok(Resolved::Appended(appended)) => placed(part, &appended),
                 Ok(Resolved::NotAppended) => part.fenced(),
                 Err(error) => part.failed(&PutFailure::Internal(error.to_string())),
             },
@@ -212,6 +218,11 @@ enum PartDone {
 }
 
 impl Part {
+    fn taken(&self) -> Taken {
+        let bytes = self.records.iter().map(|(_, record)| record.size_bytes() as u64).sum();
+        Taken { records: self.records.len() as u64, bytes }
+    }
+
     fn placed(self, stream: &Stream, appended: &Appended) -> PartDone {
         let shards = self.records.iter().map(|(shard, _)| *shard);
         let placed = self.indexes.into_iter().zip(shards).zip(&appended.positions);

@@ -18,6 +18,7 @@ use crate::name::StreamName;
 use crate::put::Rings;
 use crate::shard::ShardIndex;
 use crate::stream::{self, Stream, StreamStatus};
+use crate::traffic::{Taken, Traffic};
 
 /// Documents that one page of a listing holds.
 const PAGE_DOCUMENTS: usize = 256;
@@ -33,6 +34,7 @@ struct Inner {
     catalog: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
     changes: watch::Sender<u64>,
     rings: Rings,
+    traffic: Traffic,
 }
 
 impl Store {
@@ -44,6 +46,7 @@ impl Store {
             catalog: RwLock::default(),
             changes: watch::Sender::new(0),
             rings: Rings::default(),
+            traffic: Traffic::default(),
         };
         let store = Self(Arc::new(inner));
         for stream in store.stored_streams().await? {
@@ -101,6 +104,15 @@ impl Store {
         &self.0.rings
     }
 
+    /// What a stream has taken since the store was opened.
+    pub fn taken(&self, stream: &Stream) -> Taken {
+        self.0.traffic.taken(stream.id)
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
     /// Whether the engine works. Trouble with a log names its stream.
     pub fn health(&self) -> Health {
         let Health::Degraded(troubles) = self.0.engine.health() else { return Health::Healthy };
@@ -144,6 +156,7 @@ impl Store {
             catalog.remove(&stream.name);
         }
         drop(catalog);
+        self.0.traffic.forget(stream.id);
         self.0.changes.send_modify(|count| *count += 1);
     }
 

@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 
+import boto3
 import botocore.exceptions
 import pytest
 
@@ -120,6 +121,19 @@ def test_bad_input_is_refused_and_nothing_is_kept_of_it(kinesis, stream):
     shard = {"StreamName": stream, "ShardId": "shardId-000000000009"}
     assert code_of(kinesis.get_shard_iterator, ShardIteratorType="LATEST", **shard) == "ResourceNotFoundException"
     assert read_all(kinesis, stream) == []
+
+
+def test_the_variables_of_the_documentation_point_an_sdk_at_the_node(node, stream, monkeypatch):
+    variables = {
+        "AWS_ENDPOINT_URL_KINESIS": node.url,
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    summary = boto3.session.Session().client("kinesis").describe_stream_summary(StreamName=stream)
+    assert summary["StreamDescriptionSummary"]["StreamARN"] == f"arn:aws:kinesis:us-east-1:000000000000:stream/{stream}"
 
 
 def send(node, body, target="Kinesis_20131202.PutRecord"):

@@ -7,4 +7,5 @@ pub mod build;
 pub mod client;
 pub mod delivery;
 pub mod node;
+pub mod project;
 mod shown;

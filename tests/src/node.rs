@@ -56,9 +56,9 @@ impl Setup {
         self.folder.join("deploy.yaml")
     }
 
-    /// The node's data folder.
+    /// The node's data folder, hidden as it is by default: `up` watches what is not.
     pub fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.join(".tidemill")
     }
 
     /// The command that starts the node.

@@ -9,21 +9,8 @@ use std::process::{Command, Output};
 
 use anyhow::Result;
 use tidemill_tests::build;
-use tidemill_tests::node::{Node, Setup};
-
-/// A project of `tidemill new`. It takes the versions of dependencies that the repository's functions have.
-fn project(folder: &Path) -> Result<Setup> {
-    build::run(Command::new(build::binary()?).current_dir(folder).args(["new", "sales"]))?;
-    let project = folder.join("sales");
-    fs::copy(build::repository().join("functions/Cargo.lock"), project.join("Cargo.lock"))?;
-    Ok(Setup { folder: project, wrapper: Vec::new(), verb: "up" })
-}
-
-fn edit(file: &Path, from: &str, to: &str) -> Result<()> {
-    let text = fs::read_to_string(file)?;
-    assert!(text.contains(from), "{} has no {from:?}", file.display());
-    Ok(fs::write(file, text.replace(from, to))?)
-}
+use tidemill_tests::node::Node;
+use tidemill_tests::project::{self, edit};
 
 fn put(node: &Node, folder: &Path) -> Result<()> {
     let mut put = Command::new(build::binary()?);
@@ -46,7 +33,7 @@ fn wait_for(node: &Node, text: &str, times: usize) -> Result<()> {
 #[test]
 fn a_new_project_is_tested_runs_and_follows_its_source() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = project(folder.path())?;
+    let setup = project::sales(folder.path())?;
     let source = setup.folder.join("src/lib.rs");
     build::run(Command::new("cargo").current_dir(&setup.folder).arg("test").env("CARGO_TARGET_DIR", build::guests()?))?;
 

@@ -43,7 +43,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn all_sources() -> Vec<PathBuf> {
-    let rooms = ["stream", "runtime", "sdk", "functions", "tests"];
+    let rooms = ["stream", "runtime", "sdk", "functions", "testing", "tests"];
     rooms.iter().flat_map(|room| sources(&repository().join(room))).collect()
 }
 

@@ -12,9 +12,9 @@ use tidemill_client::{Client, ClientError};
 
 use self::shown::shown;
 use super::asked::Asked;
-use super::build::Build;
 use super::output::{to_stderr, to_stdout};
 use super::serve;
+use crate::build::Build;
 use crate::deploy::{Inventory, Manifest, Plan};
 use crate::node::{read_functions, versions};
 

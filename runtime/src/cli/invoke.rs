@@ -15,10 +15,11 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::shard::ShardIndex;
 
 use self::event::Event;
-use super::build::{self, Build};
 use super::output::{to_stderr, to_stdout};
+use super::text::on_one_line;
+use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, Invocation, Invoke as _};
+use crate::functions::{Emission, Emitted, FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _};
 use crate::telemetry::{LogFormat, log_to_stderr};
 
 /// The stream of an event that names none, and that no trigger feeds to the function.
@@ -28,6 +29,7 @@ const STREAM_DEFAULT: &str = "test";
 ///
 /// The event is a file: one record a line, or an event as AWS Lambda gets it from Kinesis. The function is built if it
 /// is a crate, runs under the limits and with the configuration of the manifest, and its log lines go to standard error.
+/// What it emits is put nowhere, and printed instead: stream, partition key and payload.
 /// Ends with 0 when the function took the batch, with 1 when it failed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -49,7 +51,7 @@ pub(super) struct InvokeArgs {
     /// The manifest.
     #[arg(long, value_name = "FILE", default_value = "deploy.yaml")]
     manifest: PathBuf,
-    /// Print one line of JSON on standard output: whether it succeeded, its error, how long it took.
+    /// Print one line of JSON on standard output: whether it succeeded, its error, how long it took, what it emitted.
     #[arg(long)]
     json: bool,
 }
@@ -62,6 +64,23 @@ struct Outcome {
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    emitted: Vec<EmittedJson>,
+}
+
+/// A record for another stream, for `--json`.
+#[derive(Serialize)]
+struct EmittedJson {
+    stream: String,
+    partition_key: String,
+    /// What is no UTF-8 is replaced.
+    data: String,
+}
+
+impl From<Emission> for EmittedJson {
+    fn from(Emission { stream, record }: Emission) -> Self {
+        let data = String::from_utf8_lossy(&record.data).into_owned();
+        Self { stream: stream.as_str().to_owned(), partition_key: record.partition_key.as_str().to_owned(), data }
+    }
 }
 
 pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
@@ -70,16 +89,21 @@ pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let event = Event::read(&args.event, &args.key, Clock::system().now())?;
     let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
     let functions = Functions::open(scratch.path(), &FunctionsOptions::new(scratch.path()))?;
-    let FunctionSpec { name, path, memory_bytes, timeout, config } = function;
-    let wasm = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
-    functions.deploy(&name, wasm.into(), FunctionSettings { memory_bytes, timeout, config }).await?;
+    let FunctionSpec { name, path, .. } = &function;
+    let wasm = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    functions.deploy(name, wasm.into(), function.settings()).await?;
     let batch = invocation(event, stream, args.attempt)?;
     let started = Instant::now();
-    let called = functions.lane(&name).invoke(&batch).await;
+    let called = functions.lane(name).invoke(&batch).await;
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let error = called.as_ref().err().map(ToString::to_string);
-    report(&args, &Outcome { ok: called.is_ok(), records: batch.records.len(), took_ms, error })?;
-    Ok(if called.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (ok, records) = (called.is_ok(), batch.records.len());
+    let (Emitted(emitted), error) = match called {
+        Ok(emitted) => (emitted, None),
+        Err(error) => (Emitted::default(), Some(error.to_string())),
+    };
+    let emitted = emitted.into_iter().map(EmittedJson::from).collect();
+    report(&args, &Outcome { ok, records, took_ms, error, emitted })?;
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The function with its `.wasm` file, and the stream that feeds it.
@@ -113,7 +137,10 @@ fn report(args: &InvokeArgs, outcome: &Outcome) -> anyhow::Result<()> {
     if args.json {
         return to_stdout(&serde_json::to_string(outcome)?);
     }
-    let Outcome { records, took_ms, error, .. } = outcome;
+    let Outcome { records, took_ms, error, emitted, .. } = outcome;
+    for EmittedJson { stream, partition_key, data } in emitted {
+        to_stdout(&format!("{stream}\t{}\t{}", on_one_line(partition_key), on_one_line(data)))?;
+    }
     match error {
         None => to_stderr(&format!("{} took {records} records in {took_ms:.1} ms", args.function)),
         Some(error) => to_stderr(&format!("error: {error} (after {took_ms:.1} ms; {records} records)")),

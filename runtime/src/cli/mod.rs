@@ -5,33 +5,44 @@
 //! rightly; a put, an fsck or a tail that was interrupted before its end ends with 130.
 
 mod asked;
-mod build;
 mod check;
 mod deploy;
 mod fsck;
+mod health;
 mod invoke;
+mod logs;
 mod new;
 mod output;
+mod patience;
 mod put;
 mod serve;
 mod shard;
 mod signals;
 mod status;
 mod stream;
+mod supervised;
 mod tail;
 mod text;
+mod view;
 mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
+/// What a script wants to know of every command.
+const ENDS: &str = "Exit codes:
+  0    it did what it was asked to
+  1    it could not; standard error says why
+  2    it was not asked rightly
+  130  it was interrupted before its end";
+
 /// Keeps streams and runs WebAssembly functions on them.
 #[derive(Debug, Parser)]
-#[command(name = "tidemill", version, about, max_term_width = 100)]
+#[command(name = "tidemill", version, about, max_term_width = 100, after_help = ENDS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,13 +55,21 @@ enum Command {
     Check(check::CheckArgs),
     Deploy(deploy::DeployArgs),
     Fsck(fsck::FsckArgs),
+    Health(health::HealthArgs),
     Invoke(invoke::InvokeArgs),
+    Logs(logs::LogsArgs),
     New(new::NewArgs),
     Put(put::PutArgs),
     Tail(tail::TailArgs),
     Stream(stream::StreamArgs),
     Shard(shard::ShardArgs),
     Status(status::StatusArgs),
+}
+
+/// All commands with their arguments, as `docs/cli.md` shows them.
+#[doc(hidden)]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Does what the arguments say.
@@ -75,9 +94,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Deploy(args) => return deploy::deploy(args).await,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
+        Command::Logs(args) => return logs::logs(args).await,
         Command::Put(args) => return put::put(args).await,
         Command::Tail(args) => return tail::tail(args).await,
         Command::Stream(args) => return stream::stream(args).await,
+        Command::Health(args) => health::health(&args).await?,
         Command::Shard(args) => shard::shard(args).await?,
         Command::Status(args) => return status::status(args).await,
     }

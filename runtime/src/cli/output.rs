@@ -11,6 +11,11 @@ pub(super) fn to_stdout(line: &str) -> anyhow::Result<()> {
     written.context("cannot write to standard output")
 }
 
+/// Whether a line was not written because nobody reads standard output any more.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// A line to the user. That nobody reads it is no reason to fail.
 pub(super) fn to_stderr(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");

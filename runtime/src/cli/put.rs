@@ -113,9 +113,11 @@ fn report(args: &PutArgs, done: &Done) -> anyhow::Result<()> {
     }
     let seconds = (done.elapsed_ms as f64 / 1000.0).max(0.001);
     let (records, rate) = (done.records, done.records as f64 / seconds);
+    let what = if records == 1 { "record" } else { "records" };
+    let lines_are = if done.lines == 1 { "line is" } else { "lines are" };
     let how = if done.interrupted { "interrupted: " } else { "" };
     to_stderr(&format!(
-        "{how}put {records} records into {} in {seconds:.1} s ({rate:.0}/s); {} lines are done",
+        "{how}put {records} {what} into {} in {seconds:.1} s ({rate:.0}/s); {} {lines_are} done",
         args.stream, done.lines
     ));
     Ok(())

@@ -1,6 +1,7 @@
 //! `tidemill up` and `tidemill serve`: a node until it is told to stop.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,18 +15,22 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
-use super::build::{self, Build};
 use super::output::to_stdout;
 use super::signals::{self, Stop};
+use super::supervised;
+use super::view::View;
 use super::watch::Watch;
+use crate::build::{self, Build};
 use crate::deploy::{LoadError, Manifest, Plan};
 use crate::http::{ApplyOrder, NotApplied};
 use crate::limits::APPLY_ORDERS_WAITING_MAX;
-use crate::node::{ApplyOrders, Node, NodeOptions, Place};
-use crate::telemetry::{LogFormat, log_to_stderr};
+use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place};
+use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
 pub(super) const DATA_DEFAULT: &str = ".tidemill";
+/// How many files macOS lets a process have (`OPEN_MAX`) where it says that there is no limit.
+const OPEN_FILES_UNLIMITED: u64 = 10_240;
 
 /// Build the functions of a manifest, deploy it, and serve.
 ///
@@ -33,8 +38,9 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 /// and feeds them to the functions.
 ///
 /// Whenever the manifest, the source of a function or a .wasm file changes, it is built and applied again, between two
-/// batches. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. `tidemill deploy` and
-/// SIGHUP do the same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
+/// batches. On a terminal, a view below the log lines shows what the node does. What does not build, or a manifest that is
+/// wrong, is told, and what was deployed goes on. `tidemill deploy` and SIGHUP do the same at once. Ctrl-C and SIGTERM stop
+/// the node: requests and batches in work end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill up
@@ -46,6 +52,9 @@ pub(super) struct UpArgs {
     /// Do not watch files for changes; `tidemill deploy` and SIGHUP still apply them.
     #[arg(long)]
     no_watch: bool,
+    /// Show log lines only, on a terminal too.
+    #[arg(long)]
+    no_view: bool,
 }
 
 /// Deploy a manifest whose functions are built already, and serve.
@@ -108,15 +117,20 @@ struct Announcement {
 
 pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
     let sources = (!args.no_watch).then(Watch::new).transpose()?;
-    run(args.node, Build::Always, sources).await
+    let has_view = !args.no_view && args.node.log_format == LogFormat::Human && std::io::stderr().is_terminal();
+    let view = has_view.then(View::new).transpose()?;
+    run(args.node, Build::Always, sources, view).await
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    run(args.node, Build::Never, None).await
+    run(args.node, Build::Never, None, None).await
 }
 
-async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Result<()> {
-    log_to_stderr(args.log_format, args.log.as_deref())?;
+async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<View>) -> anyhow::Result<()> {
+    match &view {
+        Some(view) => log_to(view.clone(), args.log_format, args.log.as_deref())?,
+        None => log_to_stderr(args.log_format, args.log.as_deref())?,
+    }
     check_exposure(args.listen.ip(), args.insecure)?;
     raise_open_files();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
@@ -134,14 +148,28 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>) -> anyhow::Re
     let manifest = std::path::absolute(&args.manifest).context("cannot tell where the manifest is")?;
     let orders = Some(ApplyOrders { manifest, orders });
     let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders }).await?;
-    let told = Told { reload: &mut reload, sources, ordered };
+    let observer = node.observer();
+    let told = Told { reload: &mut reload, sources, ordered, view: view.as_ref() };
     let ended = tokio::select! {
         done = serve_until_told(&mut node, loaded, &args, build.again(), told) => done,
         () = stop.received() => Ok(()),
+        () = draw(view.as_ref(), &observer) => Ok(()),
     };
+    if let Some(view) = &view {
+        view.hide();
+    }
     info!("stopping");
+    supervised::stopping();
     node.stop().await;
     ended
+}
+
+/// Never ends.
+async fn draw(view: Option<&View>, observer: &Observer) {
+    match view {
+        Some(view) => view.run(observer).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Where the node keeps what it is given; a temporary folder goes when it is dropped.
@@ -161,6 +189,7 @@ struct Told<'a> {
     reload: &'a mut Signal,
     sources: Option<Watch>,
     ordered: mpsc::Receiver<ApplyOrder>,
+    view: Option<&'a View>,
 }
 
 impl Told<'_> {
@@ -172,7 +201,7 @@ impl Told<'_> {
 
     /// Waits until it is time; whoever ordered it wants to know the outcome.
     async fn again(&mut self) -> anyhow::Result<Option<ApplyOrder>> {
-        let Self { reload, sources, ordered } = self;
+        let Self { reload, sources, ordered, view: _ } = self;
         let changed = async {
             match sources {
                 Some(watch) => watch.changed().await,
@@ -198,8 +227,12 @@ async fn serve_until_told(
     node.apply(&manifest).await?;
     told.watch(&args.manifest, sources);
     announce(node.address(), args)?;
+    supervised::ready();
     loop {
+        // Compilers write where the view stands.
+        told.view.inspect(|view| view.show());
         let order = told.again().await?;
+        told.view.inspect(|view| view.hide());
         let applied = apply_again(node, &args.manifest, build, &mut told).await;
         if let Err(error) = &applied {
             error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
@@ -260,8 +293,9 @@ fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
 /// have. The engine takes its measure when it is opened, so this comes before.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        Ok(()) => debug!(before = ?limit.current, now = ?limit.maximum, "the limit of open files is raised"),
+    let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    match raise(limit.maximum).or_else(|_| raise(Some(OPEN_FILES_UNLIMITED))) {
+        Ok(()) => debug!(before = ?limit.current, now = ?getrlimit(Resource::Nofile).current, "more files may be open"),
         Err(error) => debug!(limit = ?limit.current, %error, "the limit of open files stays as it is"),
     }
 }

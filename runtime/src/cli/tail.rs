@@ -2,7 +2,6 @@
 
 mod beginning;
 mod follow;
-mod patience;
 mod shown;
 
 use std::process::ExitCode;
@@ -13,11 +12,11 @@ use clap::Args;
 use self::beginning::Beginning;
 use self::follow::{Follow, FollowError};
 
-use self::patience::Patience;
 use self::shown::{Out, Shown};
 use super::INTERRUPTED;
 use super::asked::Asked;
 use super::output::to_stderr;
+use super::patience::Patience;
 use super::signals::Stop;
 use super::text;
 

@@ -88,6 +88,11 @@ pub(super) fn time(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
+/// `09:12:33`, in UTC.
+pub(super) fn time_of_day(at: Timestamp) -> String {
+    time(at).get(11..19).unwrap_or_default().to_owned()
+}
+
 /// `shardId-000000000007` is shown as 7; what is no shard's id as it is.
 pub(super) fn short_shard(id: &str) -> &str {
     let Some(digits) = id.strip_prefix("shardId-") else { return id };

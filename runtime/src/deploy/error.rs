@@ -85,7 +85,7 @@ pub enum Problem {
         key: Option<String>,
     },
     /// A field that no manifest has.
-    #[error("unknown field '{field}' in {within}{}; the fields are {}", did_you_mean(nearest.as_deref()), legal.join(", "))]
+    #[error("unknown field '{field}' in {within}{}; {}", did_you_mean(nearest.as_deref()), fields_list(legal))]
     UnknownField {
         /// The part it is in.
         within: String,
@@ -190,6 +190,11 @@ pub enum Problem {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|nearest| format!(" (did you mean '{nearest}'?)")).unwrap_or_default()
+}
+
+fn fields_list(legal: &[String]) -> String {
+    let are = if legal.len() == 1 { "its only field is" } else { "the fields are" };
+    format!("{are} {}", legal.join(", "))
 }
 
 fn known_list(kind: &str, known: &[String]) -> String {

@@ -155,6 +155,32 @@ pub(super) fn entries<'a>(node: &'a Node, what: &str, mistakes: &mut Mistakes) -
     }
 }
 
+/// The items of a list, at least one.
+pub(super) fn items<'a>(
+    what: String,
+    node: &'a Node,
+    expected: &'static str,
+    items_max: usize,
+    mistakes: &mut Mistakes,
+) -> &'a [Node] {
+    match &node.value {
+        Value::List(items) if (1..=items_max).contains(&items.len()) => items,
+        Value::List(items) if !items.is_empty() => {
+            let (given, min, max) = (format!("a list of {}", items.len()), "1".to_owned(), items_max.to_string());
+            mistakes.note(node.place, Problem::Range { what, given, min, max });
+            &[]
+        }
+        Value::List(_) => {
+            mistakes.note(node.place, Problem::WrongType { what, expected, given: "an empty list".to_owned() });
+            &[]
+        }
+        other => {
+            mistakes.note(node.place, wrong_type(what, expected, other));
+            &[]
+        }
+    }
+}
+
 /// The text of a value, or a note that it is none.
 pub(super) fn text<'a>(node: &'a Node, what: String, mistakes: &mut Mistakes) -> Option<&'a str> {
     if let Value::Text(text) = &node.value {

@@ -1,11 +1,11 @@
 //! The section `ingest`: who may put over plain HTTP.
 
 use super::error::{Place, Problem};
-use super::fields::{Mistakes, Part, text, wrong_type};
+use super::fields::{Mistakes, Part, items, text};
 use super::legal::{
     CORS, CORS_SECTION, ENV, INGEST, INGEST_SECTION, ORIGINS, ORIGINS_MAX, SHA256, TOKEN, TOKENS, TOKENS_MAX,
 };
-use super::tree::{Node, Value};
+use super::tree::Node;
 use super::{IngestSpec, TokenSpec};
 use crate::http::{Origin, Origins, TokenDigest};
 use crate::limits::VARIABLE_NAME_CHARS_MAX;
@@ -86,32 +86,6 @@ fn cors(node: &Node, mistakes: &mut Mistakes) -> Origins {
         }
     }
     Origins::These(origins)
-}
-
-/// The items of a list, at least one.
-fn items<'a>(
-    what: String,
-    node: &'a Node,
-    expected: &'static str,
-    items_max: usize,
-    mistakes: &mut Mistakes,
-) -> &'a [Node] {
-    match &node.value {
-        Value::List(items) if (1..=items_max).contains(&items.len()) => items,
-        Value::List(items) if !items.is_empty() => {
-            let (given, min, max) = (format!("a list of {}", items.len()), "1".to_owned(), items_max.to_string());
-            mistakes.note(node.place, Problem::Range { what, given, min, max });
-            &[]
-        }
-        Value::List(_) => {
-            mistakes.note(node.place, Problem::WrongType { what, expected, given: "an empty list".to_owned() });
-            &[]
-        }
-        other => {
-            mistakes.note(node.place, wrong_type(what, expected, other));
-            &[]
-        }
-    }
 }
 
 fn name_problem(message: &str) -> Problem {

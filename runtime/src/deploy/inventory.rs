@@ -43,6 +43,8 @@ pub struct FunctionItem {
     pub timeout_ms: u64,
     /// What it may ask for by name.
     pub config: BTreeMap<String, String>,
+    /// The streams that it may emit to.
+    pub emit: Vec<String>,
 }
 
 /// A trigger.
@@ -99,6 +101,7 @@ impl FunctionItem {
             memory_bytes: settings.memory_bytes as u64,
             timeout_ms: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
             config: settings.config.clone(),
+            emit: settings.emit.iter().map(|stream| stream.as_str().to_owned()).collect(),
         }
     }
 }

@@ -8,8 +8,8 @@ use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
 
 use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::limits::{
-    BATCH_RECORDS_DEFAULT, BATCH_RECORDS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX, RETENTION_MAX, RETENTION_MIN,
-    TRIGGER_NAME_CHARS_MAX, VARIABLE_NAME_CHARS_MAX,
+    BATCH_RECORDS_DEFAULT, BATCH_RECORDS_MAX, EMIT_STREAMS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX, RETENTION_MAX,
+    RETENTION_MIN, TRIGGER_NAME_CHARS_MAX, VARIABLE_NAME_CHARS_MAX,
 };
 
 /// The fields that a part of a manifest may have.
@@ -172,6 +172,8 @@ pub(super) const TIMEOUT: Ranged<Duration> = Ranged {
 pub(super) const CONFIG: Plain =
     optional("config", "a map from names to texts, 64 KiB in all", "nothing", "{ threshold: \"5.5\" }");
 
+pub(super) const ALLOW_SECTION: Plain = optional("allow", "a map", "nothing", "{ emit: [orders] }");
+
 /// A function.
 pub(super) const FUNCTION: Legal = Legal {
     fields: &[
@@ -183,12 +185,24 @@ pub(super) const FUNCTION: Legal = Legal {
             "Texts that the function reads by name. No secrets: `tidemill deploy`, the node's log and `GET /deployment` \
              show them.",
         ),
+        Field::other(&ALLOW_SECTION, "What it may do beside handling its batch."),
     ],
-    planned: &[
-        ("secrets", "functions get no secrets"),
-        ("allow", "functions can neither emit records nor call out"),
-        ("isolation", "instances are kept warm between batches"),
-    ],
+    planned: &[("secrets", "functions get no secrets"), ("isolation", "instances are kept warm between batches")],
+};
+
+/// Streams that one function may emit to.
+pub(super) const EMIT_MAX: usize = EMIT_STREAMS_MAX;
+
+pub(super) const EMIT: Plain =
+    optional("emit", "a list of 1 to 100 names of streams in this manifest", "no stream", "[orders]");
+
+/// What a function may do.
+pub(super) const ALLOW: Legal = Legal {
+    fields: &[Field::other(
+        &EMIT,
+        "The streams that it may emit to. What it emits is put before its trigger goes on behind the batch.",
+    )],
+    planned: &[("http", "functions cannot call out")],
 };
 
 /// What a trigger's name has.
@@ -278,6 +292,8 @@ pub(super) const CORS: Legal =
     Legal { fields: &[Field::other(&ORIGINS, "The pages that may put from a browser.")], planned: &[] };
 
 /// What the words above say of limits is what the limits are.
-const _: () = assert!(INGEST_TOKENS_MAX == 100 && INGEST_ORIGINS_MAX == 100 && VARIABLE_NAME_CHARS_MAX == 128);
+const _: () = assert!(
+    INGEST_TOKENS_MAX == 100 && INGEST_ORIGINS_MAX == 100 && EMIT_STREAMS_MAX == 100 && VARIABLE_NAME_CHARS_MAX == 128
+);
 const _: () = assert!(TRIGGER_NAME_CHARS_MAX == 64);
 const _: () = assert!(crate::functions::limits::CONFIG_BYTES_MAX == 64 << 10);

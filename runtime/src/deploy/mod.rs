@@ -14,7 +14,7 @@ mod reference;
 mod tree;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -86,12 +86,15 @@ pub struct FunctionSpec {
     pub timeout: Duration,
     /// What the function may ask for by name.
     pub config: BTreeMap<String, String>,
+    /// The streams that it may emit to.
+    pub emit: BTreeSet<StreamName>,
 }
 
 impl FunctionSpec {
     /// How it is run.
     pub fn settings(&self) -> FunctionSettings {
-        FunctionSettings { memory_bytes: self.memory_bytes, timeout: self.timeout, config: self.config.clone() }
+        let Self { name: _, path: _, memory_bytes, timeout, config, emit } = self.clone();
+        FunctionSettings { memory_bytes, timeout, config, emit }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the tree to the manifest: reads all of it and collects every mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_saphyr::Spanned;
@@ -8,10 +8,11 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 use super::error::{Mistake, Place, Problem};
-use super::fields::{Mistakes, Part, entries, nearest, text, wrong_type};
+use super::fields::{Mistakes, Part, entries, items, nearest, text, wrong_type};
 use super::legal::{
-    BATCH_SIZE, CONFIG, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST, MEMORY, NAME, PATH, Plain, RETENTION, SHARDS,
-    START, STREAM, STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE, TRIGGERS,
+    ALLOW, ALLOW_SECTION, BATCH_SIZE, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST, MEMORY,
+    NAME, PATH, Plain, RETENTION, SHARDS, START, STREAM, STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE,
+    TRIGGERS,
 };
 use super::tree::{Name, Node, Value};
 use super::{FunctionSpec, Manifest, Start, StreamSpec, TriggerSpec};
@@ -68,7 +69,7 @@ fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest
     let known = Known { streams, functions };
     Manifest {
         streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
-        functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, mistakes)).collect(),
+        functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, &known, mistakes)).collect(),
         triggers: triggers(part, &known, mistakes),
         ingest: super::ingest::ingest(part, mistakes),
     }
@@ -91,15 +92,22 @@ fn stream_name(given: &str, place: Place, mistakes: &mut Mistakes) -> Option<Str
     parsed.map_err(|error| mistakes.note(place, Problem::Name { message: error.to_string() })).ok()
 }
 
-fn function(folder: &Path, name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<FunctionSpec> {
+fn function(
+    folder: &Path,
+    name: &Name,
+    node: &Node,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<FunctionSpec> {
     let function_name = function_name(name, mistakes);
     let part = Part::open(node, format!("function '{}'", name.text), &FUNCTION, mistakes)?;
     let memory_bytes = usize::try_from(part.size_bytes(&MEMORY, mistakes)).unwrap_or(usize::MAX);
     let timeout = part.duration(&TIMEOUT, mistakes);
     let config = config(&part, mistakes);
+    let emit = emit(&part, known, mistakes);
     let path = part.need(&PATH, mistakes)?;
     let path = text(path, part.what(PATH.name), mistakes)?;
-    Some(FunctionSpec { name: function_name?, path: folder.join(path), memory_bytes, timeout, config })
+    Some(FunctionSpec { name: function_name?, path: folder.join(path), memory_bytes, timeout, config, emit })
 }
 
 fn function_name(name: &Name, mistakes: &mut Mistakes) -> Option<FunctionName> {
@@ -118,7 +126,20 @@ fn config(part: &Part<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> 
     config
 }
 
-/// What a trigger may name.
+/// The streams that a function may emit to.
+fn emit(function: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> BTreeSet<StreamName> {
+    let allow = function.get(ALLOW_SECTION.name);
+    let allow = allow.and_then(|node| Part::open(node, format!("allow of {}", function.within), &ALLOW, mistakes));
+    let Some((part, node)) = allow.and_then(|part| part.get(EMIT.name).map(|node| (part, node))) else {
+        return BTreeSet::new();
+    };
+    let items = items(part.what(EMIT.name), node, "a list of streams like [alerts]", EMIT_MAX, mistakes);
+    let name = |item| reference(&part, STREAM_NAME.name, item, known.streams, mistakes).map(StreamName::parse);
+    // A name that is illegal was told where the stream is.
+    items.iter().filter_map(name).flatten().collect()
+}
+
+/// What functions and triggers may name.
 struct Known<'a> {
     streams: &'a [(Name, Node)],
     functions: &'a [(Name, Node)],

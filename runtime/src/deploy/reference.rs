@@ -29,7 +29,7 @@ struct Section {
     legal: &'static Legal,
 }
 
-fn sections() -> [Section; 7] {
+fn sections() -> [Section; 8] {
     let section = |title, about: &str, legal| Section { title, about: about.to_owned(), legal };
     let stream = StreamName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
     let function = FunctionName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
@@ -37,6 +37,7 @@ fn sections() -> [Section; 7] {
         section("The whole", "Each may be left out, or be empty.", &legal::MANIFEST),
         section("`streams`", &format!("By name. A name has {stream}."), &legal::STREAM),
         section("`functions`", &format!("By name. A name has {function}."), &legal::FUNCTION),
+        section("`functions.NAME.allow`", "Nothing is granted unless it is listed here.", &legal::ALLOW),
         section("`triggers`", &format!("A list. A name has {}.", legal::TRIGGER_NAME_RULE), &legal::TRIGGER),
         section("`ingest`", INGEST, &legal::INGEST),
         section("`ingest.tokens`", "A list of 1 to 100 tokens. Each has one of these fields.", &legal::TOKEN),

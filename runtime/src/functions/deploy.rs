@@ -3,18 +3,20 @@
 //! This file promises that a version is in place only when it can be called, that lanes learn of it at once, and that
 //! deploying what is there already changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidemill_stream::name::StreamName;
 
 use super::component::bindings::ConsumerPre;
 use super::component::{Compiled, WasmError};
 use super::invoke::InvokeError;
 use super::name::{FunctionName, Version};
+use super::recent::FunctionLog;
 use super::sandbox::Guest;
 use super::{Functions, forget_unused, lane, limits};
 
@@ -27,12 +29,14 @@ pub struct FunctionSettings {
     pub timeout: Duration,
     /// What the function reads with `config.get`.
     pub config: BTreeMap<String, String>,
+    /// The streams that it may emit to.
+    pub emit: BTreeSet<StreamName>,
 }
 
 impl Default for FunctionSettings {
-    /// 64 MiB, 5 s, no configuration.
+    /// 64 MiB, 5 s, no configuration, nothing to emit to.
     fn default() -> Self {
-        Self { memory_bytes: 64 << 20, timeout: Duration::from_secs(5), config: BTreeMap::new() }
+        Self { memory_bytes: 64 << 20, timeout: Duration::from_secs(5), config: BTreeMap::new(), emit: BTreeSet::new() }
     }
 }
 
@@ -42,6 +46,7 @@ pub struct Deployment {
     pub(super) version: Version,
     pub(super) settings: FunctionSettings,
     pub(super) world: ConsumerPre<Guest>,
+    pub(super) log: FunctionLog,
 }
 
 impl Deployment {
@@ -58,7 +63,7 @@ impl Deployment {
 
 impl fmt::Debug for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, settings, world: _ } = self;
+        let Self { name, version, settings, world: _, log: _ } = self;
         f.debug_struct("Deployment").field("name", name).field("version", version).field("settings", settings).finish()
     }
 }
@@ -155,7 +160,9 @@ impl Functions {
         if self.is_in_place(name, version, &settings) {
             return Ok(Deployed { version, origin: Origin::Unchanged });
         }
-        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world });
+        // That of a function which is not in place yet is published with it: what a failed start says is in the node's log.
+        let log = self.log(name).unwrap_or_else(|| FunctionLog::new(self.0.clock.clone()));
+        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world, log });
         let trial = lane::try_out(&self.0.sandbox, &self.0.places, Arc::clone(&deployment));
         trial.await.map_err(DeployError::Start)?;
         self.publish(deployment)?;
@@ -178,13 +185,14 @@ impl Functions {
             return Err(DeployError::TooMany { max });
         }
         let slot = slots.entry(deployment.name.clone()).or_insert_with(|| tokio::sync::watch::channel(None).0);
+        self.0.logs.set(deployment.name.clone(), deployment.log.clone());
         slot.send_replace(Some(deployment));
         Ok(())
     }
 }
 
 fn check(settings: &FunctionSettings) -> Result<(), DeployError> {
-    let FunctionSettings { memory_bytes, timeout, config } = settings;
+    let FunctionSettings { memory_bytes, timeout, config, emit: _ } = settings;
     let range = limits::MEMORY_BYTES_MIN..=limits::MEMORY_BYTES_MAX;
     if !range.contains(memory_bytes) {
         return Err(DeployError::Memory { given: *memory_bytes, range });

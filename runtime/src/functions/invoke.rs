@@ -1,7 +1,7 @@
 //! What a poller needs of a function: hand it a batch, learn how it went.
 //!
 //! This file promises that a call ends, within the function's time limit, and that whatever the function did is one of
-//! the [`InvokeError`]s or success. It must not know of wasm: a closure invokes as well as a component does.
+//! the [`InvokeError`]s, or success and what it emitted. It must not know of wasm: a closure invokes as well as a component does.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,22 +12,26 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::record::StoredRecord;
 use tidemill_stream::shard::ShardIndex;
 
+use super::emit::Emitted;
+
 /// Something that handles batches, one at a time. Two implementations: a [`FunctionLane`](super::FunctionLane), and any
 /// closure `FnMut(Invocation) -> Future`.
 #[async_trait::async_trait]
 pub trait Invoke: Send {
-    /// Hands over a batch and waits for the outcome. Dropping the future stops the call.
-    async fn invoke(&mut self, batch: &Invocation) -> Result<(), InvokeError>;
+    /// Hands over a batch and waits for the outcome: what the function wants to be put on other streams. Dropping the future
+    /// stops the call.
+    async fn invoke(&mut self, batch: &Invocation) -> Result<Emitted, InvokeError>;
 }
 
 #[async_trait::async_trait]
-impl<F, Outcome> Invoke for F
+impl<F, Outcome, Output> Invoke for F
 where
     F: FnMut(Invocation) -> Outcome + Send,
-    Outcome: Future<Output = Result<(), InvokeError>> + Send,
+    Outcome: Future<Output = Result<Output, InvokeError>> + Send,
+    Output: Into<Emitted>,
 {
-    async fn invoke(&mut self, batch: &Invocation) -> Result<(), InvokeError> {
-        self(batch.clone()).await
+    async fn invoke(&mut self, batch: &Invocation) -> Result<Emitted, InvokeError> {
+        self(batch.clone()).await.map(Into::into)
     }
 }
 

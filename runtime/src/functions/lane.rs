@@ -16,6 +16,7 @@ use super::component::bindings::Consumer;
 use super::component::bindings::tidemill::function::types;
 use super::component::describe;
 use super::deploy::Deployment;
+use super::emit::Emitted;
 use super::invoke::{Invocation, Invoke, InvokeError};
 use super::log::GuestLog;
 use super::name::FunctionName;
@@ -61,7 +62,7 @@ impl FunctionLane {
 
 #[async_trait::async_trait]
 impl Invoke for FunctionLane {
-    async fn invoke(&mut self, batch: &Invocation) -> Result<(), InvokeError> {
+    async fn invoke(&mut self, batch: &Invocation) -> Result<Emitted, InvokeError> {
         let deployment = self.deployed.borrow().clone().ok_or_else(|| not_deployed(&self.name))?;
         let call = Call { vessel: self.vessel(&deployment).await?, deployment, invocation: batch.clone() };
         let (instance, result) = self.sandbox.run(call.run()).await.ok_or_else(stopped)?;
@@ -90,7 +91,7 @@ pub(super) async fn try_out(
 ) -> Result<(), InvokeError> {
     let place = places.take_for_trial().await.map_err(|_| stopped())?;
     let limit = deployment.settings.timeout;
-    let log = GuestLog::new(deployment.name.clone());
+    let log = GuestLog::new(&deployment);
     let start = async move { within(limit, Instance::start(place, deployment, log)).await.map(drop) };
     sandbox.run(start).await.ok_or_else(stopped)?
 }
@@ -112,14 +113,14 @@ impl Vessel {
     fn log(&self, deployment: &Deployment) -> GuestLog {
         match self {
             Self::Warm(instance) => instance.log.clone(),
-            Self::Cold(_) => GuestLog::new(deployment.name.clone()),
+            Self::Cold(_) => GuestLog::new(deployment),
         }
     }
 }
 
 impl Call {
     /// The outcome, and the instance if it can be used again.
-    async fn run(self) -> (Option<Instance>, Result<(), InvokeError>) {
+    async fn run(self) -> (Option<Instance>, Result<Emitted, InvokeError>) {
         let Self { vessel, deployment, invocation } = self;
         let log = vessel.log(&deployment);
         log.begin(&invocation);
@@ -133,11 +134,12 @@ impl Call {
             Ok((instance, answer))
         })
         .await;
-        log.end();
-        match outcome {
+        let (instance, answer) = match outcome {
             Ok((instance, answer)) => (instance.kept(), answer),
             Err(error) => (None, Err(error)),
-        }
+        };
+        log.end(answer.as_ref().err());
+        (instance, answer)
     }
 }
 
@@ -177,7 +179,7 @@ impl Instance {
     }
 
     /// Calls the function. The outer error is one after which the instance must not be used again.
-    async fn handle(&mut self, invocation: &Invocation) -> Result<Result<(), InvokeError>, InvokeError> {
+    async fn handle(&mut self, invocation: &Invocation) -> Result<Result<Emitted, InvokeError>, InvokeError> {
         let records: Vec<_> = invocation.records.iter().map(record).collect();
         let shard = types::Shard { index: invocation.shard.0, created_seconds: invocation.shard_created.as_secs() };
         let batch = types::Batch {
@@ -187,8 +189,10 @@ impl Instance {
             attempt: invocation.attempt,
             records: &records,
         };
-        match self.world.call_handle(&mut self.store, batch).await {
-            Ok(Ok(())) => Ok(Ok(())),
+        let answer = self.world.call_handle(&mut self.store, batch).await;
+        let emitted = self.store.data_mut().take_emitted();
+        match answer {
+            Ok(Ok(())) => Ok(Ok(emitted)),
             Ok(Err(message)) => {
                 let message = text::clean(&message, limits::FAILURE_BYTES_MAX);
                 Ok(Err(InvokeError::Failed { message }))

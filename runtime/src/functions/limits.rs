@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidemill_stream::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, RECORD_BYTES_MAX};
+
 /// Characters of a function's name (Lambda: 64).
 pub const FUNCTION_NAME_CHARS_MAX: usize = 64;
 /// Functions of one node.
@@ -42,12 +44,17 @@ pub(super) const TABLE_ELEMENTS_MAX: usize = 200_000;
 pub(super) const MEMORIES_MAX: usize = 16;
 /// Resource handles of one component instance (pollables, streams).
 pub(super) const HANDLES_MAX: usize = 1_000;
-/// Bytes that a guest may hand to the host in one host call.
-pub(super) const HOST_CALL_BYTES_MAX: usize = 1 << 20;
+/// Bytes that a guest may hand to the host in one host call: a record, its stream's name and what they cost.
+pub(super) const HOST_CALL_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
 /// Bytes that a guest may write to a standard stream at once.
 pub(super) const OUTPUT_WRITE_BYTES_MAX: usize = 64 << 10;
 /// Random bytes that a guest may ask for in one host call.
 pub(super) const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Records that a function may emit in one call: what a stream takes at once.
+pub const EMITTED_RECORDS_PER_CALL_MAX: usize = APPEND_RECORDS_MAX;
+/// Data and partition keys that a function may emit in one call, bytes: what a stream takes at once.
+pub const EMITTED_BYTES_PER_CALL_MAX: usize = PUT_BYTES_MAX;
 
 /// Bytes of one line of a function's output; longer lines are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
@@ -55,6 +62,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 pub const LOG_BYTES_PER_CALL_MAX: usize = 256 << 10;
 /// What a line costs besides its text, so that empty lines have a limit too.
 pub const LOG_LINE_COST_BYTES: usize = 64;
+/// Bytes of the last lines of one function that the node keeps in memory, counted as above.
+pub const LOG_KEPT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of standard error that are kept to explain a trap.
 pub(super) const STDERR_TAIL_BYTES_MAX: usize = 4 << 10;
 /// Bytes of the text with which a function explains a failure.

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing::Level;
 
-use super::invoke::Invocation;
+use super::deploy::Deployment;
+use super::invoke::{Invocation, InvokeError};
 use super::name::FunctionName;
+use super::recent::{CallName, FunctionLog};
 use super::{limits, text};
 
 /// The target of every line, for filters.
@@ -38,16 +40,18 @@ struct State {
 #[derive(Debug)]
 struct Sink {
     function: FunctionName,
-    stream: String,
-    shard: String,
-    request_id: String,
+    call: Arc<CallName>,
     bytes_left: usize,
+    recent: FunctionLog,
 }
 
 impl GuestLog {
-    pub(super) fn new(function: FunctionName) -> Self {
-        let (stream, shard, request_id) = (String::new(), String::new(), String::new());
-        let sink = Sink { function, stream, shard, request_id, bytes_left: limits::LOG_BYTES_PER_CALL_MAX };
+    pub(super) fn new(deployment: &Deployment) -> Self {
+        Self::of(deployment.name.clone(), deployment.log.clone())
+    }
+
+    fn of(function: FunctionName, recent: FunctionLog) -> Self {
+        let sink = Sink { function, call: Arc::default(), bytes_left: limits::LOG_BYTES_PER_CALL_MAX, recent };
         let (stdout, stderr) = (PartialLine::default(), PartialLine::default());
         Self(Arc::new(Mutex::new(State { sink, stdout, stderr, stderr_tail: Tail::default() })))
     }
@@ -55,18 +59,24 @@ impl GuestLog {
     /// What follows belongs to this call.
     pub(super) fn begin(&self, call: &Invocation) {
         let mut state = self.0.lock();
-        call.stream.as_str().clone_into(&mut state.sink.stream);
-        state.sink.shard = call.shard.to_string();
-        state.sink.request_id.clone_from(&call.request_id);
+        state.sink.call = Arc::new(CallName {
+            stream: call.stream.as_str().to_owned(),
+            shard: call.shard.to_string(),
+            request_id: call.request_id.clone(),
+        });
         state.sink.bytes_left = limits::LOG_BYTES_PER_CALL_MAX;
         state.stderr_tail = Tail::default();
     }
 
-    /// The call is over: what was written without a line end is a line too.
-    pub(super) fn end(&self) {
+    /// The call is over: what was written without a line end is a line too, and so is a failure, though only for who
+    /// reads the function's lines: the node's log has it from whoever called.
+    pub(super) fn end(&self, failure: Option<&InvokeError>) {
         let State { sink, stdout, stderr, .. } = &mut *self.0.lock();
         stdout.flush(|line| sink.line(Level::INFO, line));
         stderr.flush(|line| sink.line(Level::WARN, line));
+        if let Some(failure) = failure {
+            sink.recent.push(Level::ERROR, &sink.call, &failure.to_string());
+        }
     }
 
     /// A message with a level, one line of the log for each of its lines.
@@ -115,7 +125,9 @@ impl Sink {
     }
 
     fn emit(&self, level: Level, line: &str) {
-        let Self { function, stream, shard, request_id, bytes_left: _ } = self;
+        self.recent.push(level, &self.call, line);
+        let function = &self.function;
+        let CallName { stream, shard, request_id } = &*self.call;
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(target: TARGET, $level, %function, stream, shard, request = request_id, "{line}")
@@ -173,6 +185,8 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use tidemill_stream::clock::Clock;
+
     use super::*;
 
     fn lines(writes: &[&[u8]]) -> Vec<String> {
@@ -199,7 +213,8 @@ mod tests {
 
     #[test]
     fn last_words_begin_at_the_panic() {
-        let log = GuestLog::new(FunctionName::parse("f").unwrap());
+        let recent = FunctionLog::new(Clock::system());
+        let log = GuestLog::of(FunctionName::parse("f").unwrap(), recent);
         assert_eq!(log.last_words(), None);
         let noise = vec![b'x'; 2 * limits::STDERR_TAIL_BYTES_MAX];
         log.write(Source::Stderr, &noise);

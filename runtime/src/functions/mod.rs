@@ -18,6 +18,7 @@
 mod cache;
 mod component;
 mod deploy;
+mod emit;
 mod invoke;
 mod lane;
 pub mod limits;
@@ -25,6 +26,7 @@ mod log;
 mod name;
 mod output;
 mod place;
+mod recent;
 mod sandbox;
 mod text;
 
@@ -35,20 +37,24 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::Mutex;
+use tidemill_stream::clock::Clock;
 use tokio::sync::watch;
 
 use cache::CompiledCache;
 use component::{Compiler, Workshop};
 use place::Places;
+use recent::Logs;
 use sandbox::Sandbox;
 
 pub use component::WasmError;
 pub use deploy::{DeployError, Deployed, Deployment, FunctionSettings, Origin};
+pub use emit::{Emission, Emitted};
 pub use invoke::{Invocation, Invoke, InvokeError};
 pub use lane::FunctionLane;
 pub use log::TARGET as LOG_TARGET;
 pub use name::{FunctionName, InvalidFunctionName, Version};
 pub use place::InstanceCount;
+pub use recent::{CallName, FunctionLog, LogLine, LogPage};
 
 /// The functions of a node. Cheap to clone; the clones are one.
 #[derive(Clone)]
@@ -60,6 +66,8 @@ struct Room {
     workshop: Workshop,
     /// Every function that is deployed or that a lane waits for.
     slots: Mutex<BTreeMap<FunctionName, Slot>>,
+    logs: Logs,
+    clock: Clock,
 }
 
 /// Where the current version of a function is published; `None`: none is deployed.
@@ -134,11 +142,17 @@ impl Functions {
         slots.entry(name.clone()).or_insert_with(|| watch::channel(None).0).subscribe()
     }
 
+    /// The last lines that the function has logged; `None` while none of this name is deployed.
+    pub fn log(&self, name: &FunctionName) -> Option<FunctionLog> {
+        self.0.logs.get(name)
+    }
+
     /// Takes the function away; calls in progress end as they would have. Whether there was one.
     pub fn remove(&self, name: &FunctionName) -> bool {
         let mut slots = self.0.slots.lock();
         let was_there = slots.get(name).is_some_and(|slot| slot.send_replace(None).is_some());
         forget_unused(&mut slots);
+        self.0.logs.forget(name);
         was_there
     }
 }
@@ -150,7 +164,8 @@ impl Room {
         let compiler = Compiler::new(sandbox.engine().clone(), cache).map_err(io::Error::other)?;
         let workshop = Workshop::new(compiler, sandbox.threads().clone());
         let places = Arc::new(Places::new(options.instances_warm_max, options.instances_transient_max));
-        Ok(Self { sandbox: Arc::new(sandbox), places, workshop, slots: Mutex::default() })
+        let (sandbox, slots, logs) = (Arc::new(sandbox), Mutex::default(), Logs::default());
+        Ok(Self { sandbox, places, workshop, slots, logs, clock: Clock::system() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where guest code runs, and what it may do there.
 //!
-//! This file promises that a guest has its memory, its time, a clock, random numbers and its log, and nothing else: no
+//! This file promises that a guest has its memory, its time, a clock, random numbers, its log, its outbox, and nothing else: no
 //! files, no sockets, no environment, no arguments; and that a guest that never returns takes no more than its share of
 //! the threads. It must not know where batches come from.
 
@@ -18,6 +18,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::component::bindings::tidemill::function as host;
 use super::deploy::Deployment;
+use super::emit::{Emitted, Outbox};
 use super::limits;
 use super::log::{GuestLog, Source};
 use super::output::Output;
@@ -151,6 +152,7 @@ pub(super) struct Guest {
     resources: ResourceTable,
     memory: MemoryLimit,
     log: GuestLog,
+    outbox: Outbox,
     deployment: Arc<Deployment>,
 }
 
@@ -165,7 +167,8 @@ impl Guest {
             elements_left: limits::TABLE_ELEMENTS_MAX,
             is_exhausted: false,
         };
-        let mut store = Store::new(&engine, Self { wasi: wasi(&log), resources, memory, log, deployment });
+        let outbox = Outbox::default();
+        let mut store = Store::new(&engine, Self { wasi: wasi(&log), resources, memory, log, outbox, deployment });
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
         store.set_max_component_handles(limits::HANDLES_MAX);
@@ -177,6 +180,11 @@ impl Guest {
     /// Whether it was refused memory.
     pub(super) fn is_out_of_memory(&self) -> bool {
         self.memory.is_exhausted
+    }
+
+    /// What the call that has ended has emitted.
+    pub(super) fn take_emitted(&mut self) -> Emitted {
+        self.outbox.take()
     }
 }
 
@@ -217,6 +225,13 @@ impl host::log::Host for Guest {
 impl host::config::Host for Guest {
     fn get(&mut self, name: String) -> Option<String> {
         self.deployment.settings.config.get(&name).cloned()
+    }
+}
+
+impl host::output::Host for Guest {
+    fn emit(&mut self, stream: String, partition_key: String, data: Vec<u8>) -> Result<(), String> {
+        let allowed = &self.deployment.settings.emit;
+        self.outbox.emit(allowed, &stream, partition_key, data).map_err(|error| error.to_string())
     }
 }
 

@@ -50,18 +50,24 @@ impl Default for HttpLimits {
 pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What is set aside for a request body before any of it has arrived.
 pub(super) const BODY_RESERVED_BYTES_MAX: usize = 64 << 10;
+/// The head of one HTTP/1.1 request; also what is read at once.
+pub const H1_HEAD_BYTES_MAX: usize = 256 << 10;
+/// The headers of one HTTP/2 request.
+pub const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// Streams on one page of `ListStreams` (Kinesis).
-pub(super) const PAGE_STREAMS_MAX: usize = 100;
+pub const PAGE_STREAMS_MAX: usize = 100;
 /// Shards on one page of `DescribeStream` (Kinesis).
-pub(super) const DESCRIBE_SHARDS_MAX: usize = 100;
+pub const DESCRIBE_SHARDS_MAX: usize = 100;
 /// Shards on one page of `ListShards` (Kinesis).
-pub(super) const LIST_SHARDS_MAX: usize = 1000;
+pub const LIST_SHARDS_MAX: usize = 1000;
 /// Shards of a new on-demand stream (Kinesis).
-pub(super) const ON_DEMAND_SHARDS: u32 = 4;
+pub const ON_DEMAND_SHARDS: u32 = 4;
 /// How long a shard iterator or a paging token is good (Kinesis).
-pub(super) const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
+pub const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
 /// Characters of a shard iterator (Kinesis).
-pub(super) const ITERATOR_CHARS_MAX: usize = 512;
+pub const ITERATOR_CHARS_MAX: usize = 512;
 /// Violations that one answer lists.
 pub(super) const VIOLATIONS_MAX: usize = 10;
 /// Characters of a wrong value that an answer repeats.

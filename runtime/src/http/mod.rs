@@ -1,5 +1,5 @@
 //! The door: the Kinesis API over HTTP/1.1 and HTTP/2, plain HTTP for those who have no SDK, and what an operator reads
-//! (`/health`, `/metrics`, `/status`, `/deployment`).
+//! (`/health`, `/metrics`, `/status`, `/deployment`, `/functions/NAME/log`).
 //!
 //! Promises that what is doubtful stays outside: a request is bounded, parsed and checked here, and only domain types
 //! go further. It must not know of triggers, functions or the manifest; it meets them in the store, and reads their
@@ -14,7 +14,7 @@ mod dispatch;
 mod error;
 mod ingest;
 mod iterator;
-mod limits;
+pub mod limits;
 mod metrics;
 mod operation;
 mod operator;
@@ -22,7 +22,9 @@ mod patience;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use prometheus_client::registry::Registry;
 use tidemill_stream::store::Store;
 
@@ -36,6 +38,22 @@ pub use server::serve;
 
 /// Tells what the rooms behind the store do, for `GET /status`.
 pub type StatusProvider = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// Whose lines are asked for by `GET /functions/NAME/log`, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogQuestion {
+    /// The function.
+    pub function: String,
+    /// Those behind this number; `None`: the last ones.
+    pub after: Option<u64>,
+    /// At most so many.
+    pub lines_max: usize,
+    /// How long to wait for one where there is none yet.
+    pub wait: Duration,
+}
+
+/// Answers questions for lines; `None` when there is no such function.
+pub type LogProvider = Arc<dyn Fn(LogQuestion) -> BoxFuture<'static, Option<serde_json::Value>> + Send + Sync>;
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -54,6 +72,8 @@ pub struct HttpState {
     pub status: StatusProvider,
     /// What `GET /deployment` shows and `POST /deployment` orders.
     pub deployment: DeploymentAccess,
+    /// What `GET /functions/NAME/log` shows.
+    pub log: LogProvider,
     /// Who may put over plain HTTP.
     pub ingest: Ingest,
     /// The limits of connections and requests.

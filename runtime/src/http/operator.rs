@@ -1,16 +1,20 @@
 //! What an operator reads: health, metrics and status.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use prometheus_client::encoding::text;
+use serde::Deserialize;
 use serde_json::json;
 use tidemill_stream::engine::Health;
 
+use super::LogQuestion;
 use super::dispatch::Door;
+use crate::limits::{LOG_PAGE_LINES_MAX, LOG_WAIT_MAX};
 
 /// `GET /health`: 200, or 503 with a reason for each trouble.
 pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
@@ -40,6 +44,31 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
 /// `GET /status`: what the rooms behind the store do.
 pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
     answer(StatusCode::OK, &(door.state().status)())
+}
+
+/// The query of `GET /functions/NAME/log`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    after: Option<u64>,
+    lines: Option<usize>,
+    wait_ms: Option<u64>,
+}
+
+/// `GET /functions/NAME/log`: the last lines of a function or, with `after`, those behind a number, waiting for the first.
+pub(super) async fn function_log(
+    State(door): State<Arc<Door>>,
+    Path(function): Path<String>,
+    Query(LogQuery { after, lines, wait_ms }): Query<LogQuery>,
+) -> Response {
+    let lines_max = lines.unwrap_or(LOG_PAGE_LINES_MAX).min(LOG_PAGE_LINES_MAX);
+    let wait = Duration::from_millis(wait_ms.unwrap_or(0)).min(LOG_WAIT_MAX);
+    let question = LogQuestion { function, after, lines_max, wait };
+    if let Some(lines) = (door.state().log)(question).await {
+        return answer(StatusCode::OK, &lines);
+    }
+    let message = "no function of this name is deployed";
+    answer(StatusCode::NOT_FOUND, &json!({ "__type": "ResourceNotFoundException", "message": message }))
 }
 
 pub(super) fn answer(status: StatusCode, body: &serde_json::Value) -> Response {

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
+use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
 use super::{HttpLimits, HttpState, deployment, ingest, operator};
 use crate::tasks::Tasks;
@@ -36,10 +37,6 @@ const H2_PING: Duration = Duration::from_secs(20);
 const H2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// What it may send of all its requests.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-/// The headers of one HTTP/2 request.
-const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
-/// The head of one HTTP/1.1 request; also what is read at once.
-const H1_BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// Serves until `stop`, then lets requests in work end within [`HttpLimits::drain_timeout`].
 pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
@@ -64,16 +61,13 @@ fn router(state: HttpState) -> Router {
         .route("/metrics", get(operator::metrics))
         .route("/status", get(operator::status))
         .route("/deployment", get(deployment::show).post(deployment::apply))
+        .route("/functions/{name}/log", get(operator::function_log))
         .with_state(Arc::new(Door::new(state)))
 }
 
 fn builder(limits: &HttpLimits, tasks: &Tasks) -> Builder<Streams> {
     let mut builder = Builder::new(Streams(tasks.clone()));
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(H1_BUFFER_BYTES_MAX);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(H1_HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::stream::{Stream, StreamStatus};
+use tidemill_stream::traffic::Taken;
 
 use super::{LastError, TriggerStatus};
 
@@ -30,6 +31,12 @@ pub struct StreamReport {
     pub open_shards: usize,
     /// How long it keeps records, hours.
     pub retention_hours: u64,
+    /// Records that it has taken since the node started.
+    #[serde(default)]
+    pub records: u64,
+    /// Their data and partition keys, bytes.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 /// A function.
@@ -64,8 +71,11 @@ pub struct TriggerReport {
     pub invocations: u64,
     /// Records that were processed since the node started.
     pub records: u64,
-    /// Calls that failed since the node started.
+    /// Calls that failed, or whose outputs could not be put, since the node started.
     pub failures: u64,
+    /// Records that the function put on other streams since the node started.
+    #[serde(default)]
+    pub emitted: u64,
 }
 
 /// The last thing that went wrong.
@@ -80,8 +90,8 @@ pub struct LastErrorReport {
 }
 
 impl StreamReport {
-    /// Of a stream.
-    pub fn of(stream: &Stream) -> Self {
+    /// Of a stream, and what it has taken.
+    pub fn of(stream: &Stream, taken: Taken) -> Self {
         let status = match stream.status {
             StreamStatus::Creating => "CREATING",
             StreamStatus::Deleting => "DELETING",
@@ -93,6 +103,8 @@ impl StreamReport {
             status: status.to_owned(),
             open_shards: stream.open_shards().count(),
             retention_hours: stream.retention.as_secs() / 3600,
+            records: taken.records,
+            bytes: taken.bytes,
         }
     }
 }
@@ -113,6 +125,7 @@ impl TriggerReport {
             invocations: row.status.invocations,
             records: row.status.records,
             failures: row.status.failures,
+            emitted: row.status.emitted,
         }
     }
 }

@@ -21,7 +21,7 @@ use tracing::info;
 use crate::deploy::{Start, TriggerItem, TriggerSpec};
 
 /// All documents of triggers begin so.
-const PREFIX: &str = "trigger/";
+pub(crate) const PREFIX: &str = "trigger/";
 /// The first byte of a document. Another number means another layout.
 const FORMAT: u8 = 1;
 /// Documents that one page of a listing holds.

@@ -5,6 +5,7 @@
 //! know of HTTP, of wasm, or of the manifest's syntax.
 
 mod document;
+mod output;
 mod policy;
 mod poller;
 mod supervisor;
@@ -16,8 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::document::TriggerError;
-pub(crate) use self::document::kept as kept_triggers;
-pub(crate) use self::document::of_document as read_document;
+pub(crate) use self::document::{PREFIX, kept as kept_triggers, of_document as read_document};
 use self::supervisor::{Command, Supervisor};
 use crate::deploy::TriggerSpec;
 use crate::functions::{Deployment, FunctionName, Invoke};

@@ -7,9 +7,9 @@ use crate::limits::{RETRY_BACKOFF_BASE, RETRY_BACKOFF_CAP};
 /// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The function took the batch.
+    /// The function took the batch, and what it emitted is put.
     Succeeded,
-    /// It refused it, trapped, took too long, or could not be called.
+    /// It refused it, trapped, took too long, or could not be called; or what it emitted was not put.
     Failed,
 }
 

@@ -1,6 +1,6 @@
 //! A poller: one trigger in one shard.
 //!
-//! Reads behind its cursor, calls the function, and moves the cursor when the function took the batch. It ends when it
+//! Reads behind its cursor, calls the function, puts what it emitted, and then moves the cursor. It ends when it
 //! is asked to, when its stream is gone, or when somebody else moved its cursor.
 
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use tidemill_stream::stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span, error, info, warn};
 
-use super::Target;
 use super::policy::{Decision, Outcome, backoff, decide};
+use super::{Target, output};
 use crate::functions::Invocation;
 use crate::limits::{BATCH_BYTES_MAX, TIP_WAIT_MAX};
 use crate::status::{Row, State};
@@ -185,8 +185,26 @@ impl Poller {
         let span = debug_span!("batch", request_id, attempt, records = invocation.records.len());
         let result = self.target.invoke.invoke(invocation).instrument(span).await;
         self.row.update(|status| status.invocations += 1);
-        let Err(failure) = result else { return Outcome::Succeeded };
-        warn!(request_id, attempt, error = %failure, "the function failed; the batch will be delivered again");
+        let emitted = match result {
+            Ok(emitted) => emitted,
+            Err(failure) => {
+                warn!(request_id, attempt, error = %failure, "the function failed; the batch will be delivered again");
+                return self.failed(&failure, attempt);
+            }
+        };
+        match output::put(&self.store, emitted).await {
+            Ok(count) => {
+                self.row.update(|status| status.emitted += count);
+                Outcome::Succeeded
+            }
+            Err(error) => {
+                warn!(request_id, attempt, %error, "the outputs were not put; the batch will be delivered again");
+                self.failed(&error, attempt)
+            }
+        }
+    }
+
+    fn failed(&self, failure: &dyn std::error::Error, attempt: u32) -> Outcome {
         self.row.failed(&failure.to_string(), attempt, self.store.clock().now());
         self.row.update(|status| status.failures += 1);
         Outcome::Failed

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill::functions::{FunctionSettings, Invocation, Invoke, InvokeError, limits};
+use tidemill::functions::{Emitted, FunctionSettings, Invocation, Invoke, InvokeError, limits};
+use tidemill_stream::name::StreamName;
 use tokio::task::JoinSet;
 use tracing::Level;
 
@@ -229,8 +230,30 @@ async fn a_closure_invokes_too() {
     };
     let invoke: &mut dyn Invoke = &mut closure;
     assert!(invoke.invoke(&batch(&["a"])).await.is_err());
-    assert_eq!(invoke.invoke(&Invocation { attempt: 2, ..batch(&["a"]) }).await, Ok(()));
+    assert_eq!(invoke.invoke(&Invocation { attempt: 2, ..batch(&["a"]) }).await, Ok(Emitted::default()));
     assert_eq!(calls, 2);
+}
+
+#[tokio::test]
+async fn what_a_call_emits_comes_with_its_success() {
+    let setting = Setting::new();
+    let allowed = StreamName::parse("allowed").unwrap();
+    let settings = FunctionSettings { emit: [allowed.clone()].into(), ..mode("emit") };
+    setting.deploy("emit", guests::misbehave(), settings).await;
+    let mut lane = setting.lane("emit");
+    let Emitted(emitted) = lane.invoke(&batch(&["poison 1", "harmless", "poison 2"])).await.unwrap();
+    let seen: Vec<_> = emitted.iter().map(|one| (&one.stream, one.record.size_bytes().min(10))).collect();
+    assert_eq!(seen, [(&allowed, 10); 4]);
+    assert_eq!((&emitted[0].record.data[..], &emitted[2].record.data[..]), (&b"poison 1"[..], &b"poison 2"[..]));
+    assert_eq!(emitted[1].record.size_bytes(), 1 << 20, "the largest record passes");
+    let refused = "this function may not emit to 'forbidden': its deployment allows allowed";
+    assert!(lines::of("emit").iter().any(|line| line.message() == refused), "{:?}", lines::of("emit"));
+    assert!(lane.invoke(&batch(&["poison, then fail"])).await.is_err());
+    assert_eq!(
+        lane.invoke(&batch(&["harmless"])).await,
+        Ok(Emitted::default()),
+        "a failed call has left nothing behind"
+    );
 }
 
 #[tokio::test]
@@ -238,14 +261,14 @@ async fn the_example_alerts_on_real_earthquakes() {
     let setting = Setting::new();
     let settings =
         FunctionSettings { config: [("threshold".to_owned(), "6".to_owned())].into(), ..FunctionSettings::default() };
-    setting.deploy("earthquakes", guests::earthquakes(), settings).await;
-    let data = include_str!("../../../functions/earthquakes/data/earthquakes.jsonl");
+    setting.deploy("alert", guests::alert(), settings).await;
+    let data = include_str!("../../../functions/data/earthquakes.jsonl");
     let payloads: Vec<_> = data.lines().collect();
-    let mut lane = setting.lane("earthquakes");
+    let mut lane = setting.lane("alert");
     for some in payloads.chunks(500) {
         lane.invoke(&batch(some)).await.unwrap();
     }
-    let alerts: Vec<_> = lines::of("earthquakes").into_iter().filter(|line| line.level == Level::WARN).collect();
+    let alerts: Vec<_> = lines::of("alert").into_iter().filter(|line| line.level == Level::WARN).collect();
     let strong = data.lines().filter(|line| is_strong(line)).count();
     assert_eq!((alerts.len(), strong), (5, 5));
     assert!(alerts.iter().all(|line| line.message().starts_with("earthquake of magnitude 6.")), "{alerts:?}");

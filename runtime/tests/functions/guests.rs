@@ -32,10 +32,10 @@ pub(crate) fn impostor() -> Bytes {
 }
 
 /// The example.
-pub(crate) fn earthquakes() -> Bytes {
+pub(crate) fn alert() -> Bytes {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build("functions"));
-    read("earthquakes")
+    read("alert")
 }
 
 fn test_guest(name: &str) -> Bytes {

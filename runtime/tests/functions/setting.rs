@@ -98,7 +98,7 @@ pub(crate) fn batch(payloads: &[&str]) -> Invocation {
 
 /// Calls with one poisoned record. A call that does not end, which must never be, fails the test.
 pub(crate) async fn poison(lane: &mut FunctionLane) -> Result<(), InvokeError> {
-    tokio::time::timeout(Duration::from_mins(1), lane.invoke(&batch(&["poison"]))).await.unwrap()
+    tokio::time::timeout(Duration::from_mins(1), lane.invoke(&batch(&["poison"]))).await.unwrap().map(drop)
 }
 
 /// Calls with a harmless record; how many batches the instance that took it has seen.

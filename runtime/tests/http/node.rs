@@ -92,6 +92,7 @@ impl Node {
             registry: Arc::new(registry),
             status: Arc::new(|| json!({ "triggers": [] })),
             deployment: DeploymentAccess { shown: Arc::new(|| json!({ "streams": {} })), orders },
+            log: Arc::new(|question| Box::pin(async move { Some(json!({ "asked": format!("{question:?}") })) })),
             ingest: ingest.clone(),
             limits,
         };

@@ -106,6 +106,24 @@ impl Program {
         assert!(sent.success());
     }
 
+    /// Pauses it; returns when none of its threads runs any more.
+    pub(crate) async fn pause(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id().unwrap());
+        let is_paused = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+            // The state stands behind the name in parentheses.
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        };
+        let mut ticks = tokio::time::interval(POLL);
+        let wait = async {
+            while !std::fs::read_dir(&threads).unwrap().all(is_paused) {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    }
+
     /// Waits for its end, however it comes.
     pub(crate) async fn ended(mut self) {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tidemill::deploy::{Start, TriggerSpec};
-use tidemill::functions::{Deployment, FunctionName, Invocation, Invoke, InvokeError};
+use tidemill::functions::{Deployment, Emission, Emitted, FunctionName, Invocation, Invoke, InvokeError};
 use tidemill::status::{Board, ShardStatus, TriggerStatus};
 use tidemill::trigger::{Target, Targets, Triggers};
 use tidemill_stream::clock::{Clock, Timestamp};
@@ -30,7 +31,7 @@ pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// Of paused time: passes at once when everybody sleeps.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<(), InvokeError>> + Send>>;
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Emitted, InvokeError>> + Send>>;
 type Function = Arc<dyn Fn(&Invocation) -> Outcome + Send + Sync>;
 
 /// A call of the function.
@@ -54,7 +55,21 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn succeeds() -> Outcome {
-    Box::pin(async { Ok(()) })
+    emits(&[])
+}
+
+/// Succeeds, with these records (stream and data) for other streams.
+pub(crate) fn emits(records: &[(&str, &str)]) -> Outcome {
+    let emission = |(stream, data): &(&str, &str)| Emission {
+        stream: StreamName::parse(stream).unwrap(),
+        record: Record {
+            partition_key: PartitionKey::parse("k").unwrap(),
+            explicit_hash: None,
+            data: Bytes::copy_from_slice(data.as_bytes()),
+        },
+    };
+    let emitted = Emitted(records.iter().map(emission).collect());
+    Box::pin(async { Ok(emitted) })
 }
 
 pub(crate) fn fails(message: &'static str) -> Outcome {
@@ -119,6 +134,15 @@ impl Rig {
         let placed = self.store.put(&StreamName::parse(stream).unwrap(), records).await.unwrap();
         assert!(placed.iter().all(Result::is_ok));
         data
+    }
+
+    /// The data of all records of a stream of one shard.
+    pub(crate) async fn data(&self, stream: &str) -> Vec<String> {
+        let stream = self.store.stream(&StreamName::parse(stream).unwrap()).unwrap();
+        let from = self.store.position(&stream, ShardIndex(0), StartAt::TrimHorizon).await.unwrap();
+        let limits = ReadLimits { records_max: 10_000, bytes_max: 1 << 20 };
+        let read = self.store.read(&stream, ShardIndex(0), from, limits).await.unwrap();
+        read.records.iter().map(|record| String::from_utf8(record.data.to_vec()).unwrap()).collect()
     }
 
     pub(crate) async fn count_in_shard(&self, stream: &str, shard: u32) -> u64 {
@@ -198,7 +222,7 @@ struct Recorder {
 
 #[async_trait]
 impl Invoke for Recorder {
-    async fn invoke(&mut self, invocation: &Invocation) -> Result<(), InvokeError> {
+    async fn invoke(&mut self, invocation: &Invocation) -> Result<Emitted, InvokeError> {
         let data: Vec<String> =
             invocation.records.iter().map(|record| String::from_utf8(record.data.to_vec()).unwrap()).collect();
         let mut at = 0;

@@ -1,12 +1,13 @@
 //! The connection to a node, and the plain verbs.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tidemill_wire::{
     CreateStreamRequest, DeleteStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody,
     JSON_CONTENT_TYPE, ListShardsRequest, ListShardsResponse, ListStreamsRequest, ListStreamsResponse, Operation,
@@ -21,6 +22,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a node may take to apply its manifest: longer than its own deadline.
 const APPLY_TIMEOUT: Duration = Duration::from_mins(11);
+
+/// The HTTP status of a node that works in part only.
+const DEGRADED: u16 = 503;
+
+/// What such a node says of its health.
+#[derive(Deserialize)]
+struct HealthBody {
+    reasons: Vec<String>,
+}
 
 /// A client of one node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -119,6 +129,36 @@ impl Client {
     pub async fn apply_deployment(&self) -> Result<serde_json::Value, ClientError> {
         let request = self.http.post(format!("{}/deployment", self.endpoint)).timeout(APPLY_TIMEOUT);
         told(request, "deployment").await
+    }
+
+    /// Whether the node works: its `GET /health`. What does not is named, one line each; nothing is: all of it works.
+    pub async fn health(&self) -> Result<Vec<String>, ClientError> {
+        let response = self.http.get(format!("{}/health", self.endpoint)).send().await?;
+        let status = response.status().as_u16();
+        if status != DEGRADED {
+            return answered(response).await.map(|_| Vec::new());
+        }
+        let body = response.bytes().await?;
+        let health: HealthBody =
+            serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "health", source })?;
+        Ok(health.reasons)
+    }
+
+    /// What a function has logged, as `GET /functions/NAME/log` says it: the last lines or, with `after`, those behind a
+    /// number, waiting for the first one.
+    pub async fn function_log(
+        &self,
+        function: &str,
+        after: Option<u64>,
+        lines_max: u64,
+        wait: Duration,
+    ) -> Result<serde_json::Value, ClientError> {
+        let mut url = format!("{}/functions/{function}/log?lines={lines_max}", self.endpoint);
+        if let Some(after) = after {
+            let _ = write!(url, "&after={after}&wait_ms={}", wait.as_millis());
+        }
+        let body = answered(self.http.get(url).send().await?).await?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "log", source })
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(

@@ -29,6 +29,7 @@
 //!
 //! * `Batch<T>` holds records whose payload is JSON of `T`, any type that serde can deserialize. A record that is not
 //!   fails its batch, and the error names the record. [`Batch<Raw>`](Raw) leaves payloads as they are.
+//! * [`emit`] puts records on other streams when the batch has succeeded.
 //! * An error fails the batch; so does a panic. What happens then is for the trigger to say: by default the batch is
 //!   tried again.
 //! * Whatever the function keeps in a `static` is there at the next batch of the same lane, unless the instance was
@@ -43,12 +44,14 @@ mod bindings;
 pub mod config;
 mod handler;
 pub mod log;
+mod output;
 mod sequence;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
 pub use batch::{Batch, Raw, Record, Shard};
 pub use handler::{Handler, Json};
+pub use output::{emit, emit_raw};
 
 /// Why a batch failed. Every error type converts into it, and so does a text: `Err("no such account")?`.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -81,3 +84,8 @@ macro_rules! handler {
         };
     };
 }
+
+/// The guide of functions.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/functions.md")]
+struct Guide;

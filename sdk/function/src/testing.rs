@@ -32,6 +32,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::Result;
 use crate::bindings::tidemill::function::types as wire;
 use crate::handler::{Handler, handle};
 
@@ -44,6 +45,7 @@ thread_local! {
 struct Call {
     config: BTreeMap<String, String>,
     log: Vec<String>,
+    emitted: Vec<Emitted>,
 }
 
 /// A batch to be delivered to a handler, decoded as a node's is.
@@ -60,6 +62,26 @@ pub struct Done {
     pub result: Result<(), String>,
     /// The lines that were logged through [`log`](crate::log), each with its level: `warn: a large order`.
     pub log: Vec<String>,
+    /// What was emitted, in order. Of a batch that fails a node puts none of it.
+    pub emitted: Vec<Emitted>,
+}
+
+/// A record that a handler has emitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// Where it would go. Any stream is allowed here.
+    pub stream: String,
+    /// Its key.
+    pub partition_key: String,
+    /// Its payload.
+    pub data: Vec<u8>,
+}
+
+impl Emitted {
+    /// The payload as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
 }
 
 impl Default for Delivery {
@@ -111,10 +133,10 @@ impl Delivery {
 
     /// Delivers the batch. A panic of the handler goes through, and fails the test.
     pub fn to<P, H: Handler<P>>(self, handler: &H) -> Done {
-        let before = CALL.replace(Some(Call { config: self.config, log: Vec::new() }));
+        let before = CALL.replace(Some(Call { config: self.config, ..Call::default() }));
         let result = handle(handler, self.batch);
-        let call = CALL.replace(before);
-        Done { result, log: call.map(|call| call.log).unwrap_or_default() }
+        let Call { log, emitted, .. } = CALL.replace(before).unwrap_or_default();
+        Done { result, log, emitted }
     }
 }
 
@@ -134,10 +156,20 @@ pub(crate) fn log(line: String) -> Option<String> {
     })
 }
 
+/// Keeps a record for the delivery in work.
+pub(crate) fn emit(stream: &str, partition_key: &str, data: &[u8]) -> Result<()> {
+    CALL.with_borrow_mut(|call| {
+        let call = call.as_mut().ok_or("records can be emitted in a node and in a test's Delivery only")?;
+        let (stream, partition_key) = (stream.to_owned(), partition_key.to_owned());
+        call.emitted.push(Emitted { stream, partition_key, data: data.to_vec() });
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Batch, Raw, config, log};
+    use crate::{Batch, Raw, config, emit, log};
 
     #[test]
     fn a_delivery_is_decoded_configured_and_its_log_kept() {
@@ -145,11 +177,14 @@ mod tests {
             assert_eq!((batch.stream.as_str(), batch.attempt, batch.len()), ("orders", 3, 2));
             assert_eq!(batch.records[1].position, 1);
             log::info(&config::get("greeting").unwrap_or_default());
+            emit("alerts", "a", &7)?;
             Err("no".into())
         };
         let delivery = Delivery::new().stream("orders").attempt(3).config("greeting", "hello");
         let done = delivery.record("a", "1").record("b", [0xff]).to(&handler);
-        assert_eq!(done, Done { result: Err("no".to_owned()), log: vec!["info: hello".to_owned()] });
+        let emitted = vec![Emitted { stream: "alerts".into(), partition_key: "a".into(), data: b"7".into() }];
+        assert_eq!(done, Done { result: Err("no".to_owned()), log: vec!["info: hello".to_owned()], emitted });
+        assert!(crate::emit("alerts", "a", &7).is_err(), "nobody would put it");
         assert_eq!(config::get("greeting"), None, "the next delivery has a configuration of its own");
     }
 }

@@ -99,6 +99,13 @@ impl host::log::Host for Host {
     fn log(&mut self, _level: host::log::Level, _message: String) {}
 }
 
+impl host::output::Host for Host {
+    /// Nor does it emit.
+    fn emit(&mut self, _stream: String, _key: String, _data: Vec<u8>) -> std::result::Result<(), String> {
+        Ok(())
+    }
+}
+
 impl host::config::Host for Host {
     fn get(&mut self, _name: String) -> Option<String> {
         None

@@ -8,6 +8,7 @@ mod append;
 mod cold;
 mod dataset;
 mod disk;
+mod edit;
 mod figure;
 mod function;
 mod group;
@@ -78,11 +79,12 @@ enum Bench {
     Trigger,
     Function,
     CliPut,
+    Edit,
     NodeStart,
     NodeMemory,
 }
 
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 16] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -96,6 +98,7 @@ const BENCHES: [Bench; 15] = [
     Bench::Trigger,
     Bench::Function,
     Bench::CliPut,
+    Bench::Edit,
     Bench::NodeStart,
     Bench::NodeMemory,
 ];
@@ -114,6 +117,7 @@ impl Bench {
             Self::Trigger => &trigger::NAMES,
             Self::Function => &function::NAMES,
             Self::CliPut => &put::NAMES,
+            Self::Edit => &edit::NAMES,
             Self::NodeStart => &node::START,
             Self::NodeMemory => &node::MEMORY,
         }
@@ -132,6 +136,7 @@ impl Bench {
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
             Self::CliPut => put::run(folder),
+            Self::Edit => edit::run(folder),
             Self::NodeStart => node::start(folder),
             Self::NodeMemory => node::memory(folder),
         }

@@ -90,6 +90,7 @@ mod tests {
             invocations: 20,
             records: 123_456_789_012,
             failures: 12_345_678,
+            emitted: 0,
         }
     }
 
@@ -99,8 +100,14 @@ mod tests {
         let mut failing = trigger(&long, Some("shardId-000000009999"), "retrying");
         failing.behind_ms = 119_999;
         failing.last_error = Some(LastErrorReport { message: "boom ".repeat(100), attempt: 7, at_ms: 1000 });
-        let stream =
-            StreamReport { name: long.clone(), status: "ACTIVE".into(), open_shards: 10_000, retention_hours: 8760 };
+        let stream = StreamReport {
+            name: long.clone(),
+            status: "ACTIVE".into(),
+            open_shards: 10_000,
+            retention_hours: 8760,
+            records: 0,
+            bytes: 0,
+        };
         let report = Report {
             version: "0.1.0".to_owned(),
             streams: vec![stream],

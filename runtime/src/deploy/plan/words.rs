@@ -25,6 +25,7 @@ pub(super) fn function(item: &FunctionItem) -> Words {
         ("timeout".to_owned(), duration(item.timeout_ms)),
     ];
     words.extend(item.config.iter().map(|(name, value)| (format!("{CONFIG}{name}"), value.clone())));
+    words.extend((!item.emit.is_empty()).then(|| ("allow.emit".to_owned(), item.emit.join(", "))));
     words
 }
 

@@ -35,11 +35,10 @@ use self::error::{Code, IngestError};
 use self::key::KeySource;
 pub use self::settings::{Ingest, IngestSettings, InvalidOrigin, InvalidToken, Origin, Origins, TokenDigest};
 use super::dispatch::{Door, RequestId, receive};
+use super::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 
 /// What metrics and logs call a request here.
 const OPERATION: &str = "IngestRecords";
-/// The longest `Idempotency-Key`.
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// `POST /streams/NAME/records`
 pub(super) async fn records(State(door): State<Arc<Door>>, request: Request) -> Response {

@@ -44,6 +44,16 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     #[cfg(not(target_os = "linux"))]
     fn begin_sync(&self, _file: &fs::File, _offset: u64, _len: u64) {}
 
+    /// Bytes that will be read soon: the system may fetch them meanwhile.
+    #[cfg(target_os = "linux")]
+    fn will_read(&self, file: &fs::File, offset: u64, len: u64) {
+        // Advice: what comes of it decides nothing.
+        let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::WillNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn will_read(&self, _file: &fs::File, _offset: u64, _len: u64) {}
+
     /// Fills `bytes`, or fails.
     fn read_at(&self, file: &fs::File, _path: &Path, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         file.read_exact_at(bytes, offset)

@@ -207,8 +207,7 @@ impl File {
 
     /// Bytes that will be read soon: the system may fetch them meanwhile.
     pub(super) fn will_read(&self, offset: u64, len: u64) {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::fs::fadvise(&self.open, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::WillNeed);
+        self.disk.will_read(&self.open, offset, len);
     }
 
     fn allows(&self, access: Access) -> bool {

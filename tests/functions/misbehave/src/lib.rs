@@ -1,13 +1,14 @@
 //! Logs like `recorder`, until a record's data contains the word "poison": then it does what its configuration's `mode`
 //! says. `loop`, `memory`, `panic`, `error`, `exit`, `sleep`, `trap` and `escapes` fail the batch, each in its own way;
-//! `flood` and `reach` (for files, the environment and the network) do not; `ok` does nothing.
+//! `flood`, `reach` (for files, the environment and the network) and `emit` do not (the last one fails a record that says
+//! "fail", after it has emitted); `ok` does nothing.
 //!
 //! A line of level `debug` tells how many batches this instance has seen.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidemill_function::{Batch, Raw, Result, config, handler, log};
+use tidemill_function::{Batch, Raw, Result, config, emit_raw, handler, log};
 
 handler!(misbehave);
 
@@ -19,14 +20,14 @@ fn misbehave(batch: Batch<Raw>) -> Result<()> {
     for record in &batch {
         let (key, number, data) = (&record.partition_key, record.sequence_number(), record.text()?);
         if data.contains("poison") {
-            act(&config::get("mode").unwrap_or_default())?;
+            act(&config::get("mode").unwrap_or_default(), key, data)?;
         }
         log::info(&format!("record key={key} seq={number} data={data}"));
     }
     Ok(())
 }
 
-fn act(mode: &str) -> Result<()> {
+fn act(mode: &str, key: &str, data: &str) -> Result<()> {
     match mode {
         "" | "ok" => {}
         "loop" => loop {
@@ -51,6 +52,14 @@ fn act(mode: &str) -> Result<()> {
             log::error("\u{9b}31mby log\r\u{202e}");
             eprint!("without a line end");
             Err("\x1b[31man error\nof two lines")?;
+        }
+        "emit" => {
+            emit_raw("allowed", key, data.as_bytes())?;
+            log::info(&emit_raw("forbidden", key, data.as_bytes()).unwrap_err().to_string());
+            emit_raw("allowed", key, &vec![b'x'; (1 << 20) - key.len()])?;
+            if data.contains("fail") {
+                Err("the poison failed the batch")?;
+            }
         }
         "reach" => {
             log::info(&format!("files {}", std::fs::read_dir("/").is_ok()));

@@ -1,6 +1,10 @@
 //! From the paths of a manifest to `.wasm` files: builds crate folders, or finds what was built before.
+//!
+//! Promises that what it returns is there, and that what it cannot do is told with the remedy. What the compiler says goes
+//! to standard error as it is. It must not know of nodes, nor of who wants the functions.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +23,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// Whether crate folders are built first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Build {
+pub enum Build {
     /// They are.
     Always,
     /// They are; of one that does not build, what its last build left is taken.
@@ -30,7 +34,8 @@ pub(super) enum Build {
 
 impl Build {
     /// How functions are built when a node has them already.
-    pub(super) fn again(self) -> Self {
+    #[must_use]
+    pub fn again(self) -> Self {
         match self {
             Self::Always | Self::Again => Self::Again,
             Self::Never => Self::Never,
@@ -39,7 +44,7 @@ impl Build {
 }
 
 /// The crate folders and files that the functions of a manifest are made of.
-pub(super) fn sources(manifest: &Manifest) -> BTreeSet<PathBuf> {
+pub fn sources(manifest: &Manifest) -> BTreeSet<PathBuf> {
     let mut sources = BTreeSet::new();
     for function in &manifest.functions {
         add_sources(&function.path, &mut sources);
@@ -65,7 +70,7 @@ fn add_sources(path: &Path, sources: &mut BTreeSet<PathBuf>) {
 }
 
 /// Makes every function's path a `.wasm` file. Blocks while compilers run.
-pub(super) fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
+pub fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
     for function in &mut manifest.functions {
         let wasm = wasm_of(&function.path, build);
         function.path = wasm.with_context(|| format!("function '{}'", function.name))?;
@@ -84,16 +89,15 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
         "its path {} is a folder without a Cargo.toml; name a crate folder or a .wasm file",
         path.display()
     );
-    match build {
-        Build::Always => build_crate(path)?,
-        Build::Again => {
-            if let Err(error) = build_crate(path) {
-                tracing::error!("{error:#}; what was built before goes on");
-            }
+    let built = match build {
+        Build::Always => {
+            check_target(path)?;
+            build_crate(path)?
         }
-        Build::Never => {}
-    }
-    let wasm = built_file(path)?;
+        Build::Again => build_again(path),
+        Build::Never => None,
+    };
+    let wasm = built.map_or_else(|| built_file(path), Ok)?;
     ensure!(
         wasm.is_file(),
         "{} has not been built: there is no {}; run 'cargo build --release --target {TARGET}' there, or 'tidemill up'",
@@ -103,9 +107,19 @@ fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
     Ok(wasm)
 }
 
-/// Builds with cargo. What the compiler says goes to standard error as it is.
-fn build_crate(folder: &Path) -> anyhow::Result<()> {
-    check_target(folder)?;
+/// Somebody waits for this with an edit just saved, so what can be asked after a failure is not asked before.
+fn build_again(folder: &Path) -> Option<PathBuf> {
+    let built = build_crate(folder).or_else(|error| check_target(folder).and(Err(error)));
+    built.unwrap_or_else(|error| {
+        tracing::error!("{error:#}; what was built before goes on");
+        None
+    })
+}
+
+/// Builds with cargo. What the compiler says goes to standard error as it is. `None`: cargo does not say which file is the
+/// crate's.
+fn build_crate(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let manifest = folder.join("Cargo.toml").canonicalize()?;
     tracing::info!(folder = %folder.display(), "building");
     let spinner = ProgressBar::new_spinner().with_message(format!("building {}", folder.display()));
     spinner.set_style(ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")?);
@@ -114,19 +128,21 @@ fn build_crate(folder: &Path) -> anyhow::Result<()> {
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--quiet"]);
     let mut child = cargo.stdout(Stdio::piped()).spawn().map_err(missing_cargo)?;
     let stdout = child.stdout.take().context("cargo has no output")?;
+    let mut wasm = None;
     for line in BufReader::new(stdout).lines() {
-        if let Ok(Artifact { target: Some(target) }) = serde_json::from_str(&line?) {
-            spinner.set_message(format!("building {} ({})", folder.display(), target.name));
+        if let Ok(artifact) = serde_json::from_str::<Artifact>(&line?) {
+            spinner.set_message(format!("building {} ({})", folder.display(), artifact.target.name));
+            wasm = wasm.or_else(|| artifact.wasm_file_of(&manifest));
         }
     }
     let status = child.wait()?;
     spinner.finish_and_clear();
     ensure!(status.success(), "{} does not build", folder.display());
     tracing::info!(folder = %folder.display(), "built");
-    Ok(())
+    Ok(wasm)
 }
 
-/// Where cargo puts the crate's wasm file.
+/// Where cargo puts the crate's wasm file. This asks it once more, so it is for where no build has said it.
 fn built_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let metadata = metadata(folder)?;
     let manifest = folder.join("Cargo.toml").canonicalize()?;
@@ -164,7 +180,17 @@ fn check_target(folder: &Path) -> anyhow::Result<()> {
 fn cargo(folder: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_another_crate(name)) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+/// What cargo tells a program that it runs, a test for example, of that program's own crate. Another cargo below it would
+/// take it for a change, and build everything anew.
+fn is_of_another_crate(variable: &OsStr) -> bool {
+    const PREFIXES: [&[u8]; 3] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_"];
+    PREFIXES.iter().any(|prefix| variable.as_encoded_bytes().starts_with(prefix))
 }
 
 fn missing_cargo(error: std::io::Error) -> anyhow::Error {
@@ -181,7 +207,18 @@ fn missing(program: &str, error: std::io::Error) -> anyhow::Error {
 /// A line of `cargo build --message-format json`, as far as it matters here.
 #[derive(Deserialize)]
 struct Artifact {
-    target: Option<Target>,
+    manifest_path: PathBuf,
+    target: Target,
+    filenames: Vec<PathBuf>,
+}
+
+impl Artifact {
+    /// The file of a library, of which a crate has one at most.
+    fn wasm_file_of(&self, manifest: &Path) -> Option<PathBuf> {
+        let is_of = self.manifest_path == manifest && self.target.is("cdylib");
+        let is_wasm = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
+        self.filenames.iter().find(is_wasm).filter(|_| is_of).cloned()
+    }
 }
 
 /// `cargo metadata`, as far as it matters here.
@@ -213,11 +250,14 @@ struct Target {
 
 impl Target {
     fn wasm_file(&self) -> Option<String> {
-        let is = |kind: &str| self.kind.iter().any(|known| known == kind);
-        if is("cdylib") {
+        if self.is("cdylib") {
             return Some(format!("{}.wasm", self.name.replace('-', "_")));
         }
-        is("bin").then(|| format!("{}.wasm", self.name))
+        self.is("bin").then(|| format!("{}.wasm", self.name))
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|known| known == kind)
     }
 }
 
@@ -248,5 +288,22 @@ mod tests {
         std::fs::write(&wasm, "").unwrap();
         assert_eq!(wasm_of(folder.path(), Build::Never).unwrap(), wasm.canonicalize().unwrap());
         assert_eq!(wasm_of(&wasm, Build::Never).unwrap(), wasm, "a file is taken as it is");
+    }
+
+    #[test]
+    fn the_file_of_a_crate_is_among_what_cargo_says_it_built() {
+        let said = |folder: &str, kind: &str| {
+            let artifact = format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"/{folder}/Cargo.toml","target":{{"name":"a-b","kind":["{kind}"]}},
+                "filenames":["/t/liba_b.rlib","/t/a_b.wasm"]}}"#
+            );
+            let artifact: Artifact = serde_json::from_str(&artifact).unwrap();
+            artifact.wasm_file_of(Path::new("/own/Cargo.toml"))
+        };
+        assert_eq!(said("own", "cdylib"), Some(PathBuf::from("/t/a_b.wasm")));
+        assert_eq!(said("other", "cdylib"), None, "a crate that it depends on");
+        assert_eq!(said("own", "bin"), None, "of these there may be several");
+        let others = [r#"{"reason":"build-finished","success":true}"#, r#"{"reason":"build-script-executed"}"#];
+        assert!(others.iter().all(|line| serde_json::from_str::<Artifact>(line).is_err()));
     }
 }

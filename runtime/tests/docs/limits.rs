@@ -1,0 +1,181 @@
+//! `docs/limits.md` has the numbers of the constants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemill::functions::{FunctionSettings, limits as functions};
+use tidemill::http::{HttpLimits, limits as http};
+use tidemill::limits as node;
+use tidemill_stream::limits as stream;
+use tidemill_stream::name::STREAM_NAME_CHARS_MAX;
+
+use crate::page;
+
+/// `10,000`.
+fn count(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().ok().unwrap().to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `64 KiB`; bytes that fill no unit are `6,000,000 bytes`.
+fn bytes(number: impl TryInto<u64>) -> String {
+    let number = number.try_into().ok().unwrap();
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1)];
+    let (unit, size) = units.into_iter().find(|(_, size)| number % size == 0).unwrap();
+    format!("{} {unit}", count(number / size))
+}
+
+/// `5 min`.
+fn time(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap();
+    let units = [("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+    let (unit, size) = units.into_iter().find(|(_, size)| millis % size == 0).unwrap();
+    format!("{} {unit}", count(millis / size))
+}
+
+fn chars(number: usize) -> String {
+    format!("{} characters", count(number))
+}
+
+/// What the first column of the page's tables must say, and the second.
+fn limits() -> Vec<(&'static str, String)> {
+    [streams(), requests(), functions_and_triggers(), manifest(), node_itself()].concat()
+}
+
+fn streams() -> Vec<(&'static str, String)> {
+    vec![
+        ("Name of a stream", chars(STREAM_NAME_CHARS_MAX)),
+        ("Shards of a stream", count(stream::SHARDS_PER_STREAM_MAX)),
+        ("Shards of an on-demand stream", count(http::ON_DEMAND_SHARDS)),
+        ("Retention, default", time(stream::RETENTION_DEFAULT)),
+        ("Retention, shortest", time(node::RETENTION_MIN)),
+        ("Retention, longest", time(node::RETENTION_MAX)),
+        ("Data and partition key of a record", bytes(stream::RECORD_BYTES_MAX)),
+        ("Partition key", chars(stream::PARTITION_KEY_CHARS_MAX)),
+        ("Records of one `PutRecords`", count(stream::PUT_RECORDS_MAX)),
+        ("Records of one request over plain HTTP", count(stream::APPEND_RECORDS_MAX)),
+        ("Data and partition keys of one put", bytes(stream::PUT_BYTES_MAX)),
+        ("`Idempotency-Key`", chars(http::IDEMPOTENCY_KEY_BYTES_MAX)),
+        ("Idempotency keys of a stream", count(stream::ONCE_KEYS_PER_LOG_MAX)),
+        ("An idempotency key is remembered", time(stream::ONCE_LIFETIME)),
+        ("Puts that wait for the disk, all together", bytes(stream::PENDING_BYTES_MAX)),
+        ("A put waits for room among them", time(stream::PENDING_WAIT)),
+        ("Records of one `GetRecords`", count(stream::READ_RECORDS_MAX)),
+        ("Data and partition keys of one `GetRecords`", bytes(stream::READ_BYTES_MAX)),
+        ("Shard iterators and paging tokens are good for", time(http::TOKEN_LIFETIME)),
+        ("Shard iterator", chars(http::ITERATOR_CHARS_MAX)),
+        ("Streams on a page of `ListStreams`", count(http::PAGE_STREAMS_MAX)),
+        ("Shards on a page of `DescribeStream`", count(http::DESCRIBE_SHARDS_MAX)),
+        ("Shards on a page of `ListShards`", count(http::LIST_SHARDS_MAX)),
+    ]
+}
+
+fn requests() -> Vec<(&'static str, String)> {
+    let limits = HttpLimits::default();
+    vec![
+        ("Connections", count(limits.connections_max)),
+        ("Requests at once on an HTTP/2 connection", count(limits.h2_streams_max)),
+        ("Head of an HTTP/1.1 request", bytes(http::H1_HEAD_BYTES_MAX)),
+        ("Headers of an HTTP/2 request", bytes(http::H2_HEADER_BYTES_MAX)),
+        ("A connection that asks nothing", time(limits.header_timeout)),
+        ("Body of a request", bytes(limits.body_bytes_max)),
+        ("A body that makes no progress", time(limits.body_progress_timeout)),
+        ("A request, from its head to its answer", time(limits.request_timeout)),
+        ("An answer that is not taken", time(limits.write_progress_timeout)),
+        ("Bodies in work, all together", bytes(limits.bodies_bytes_max)),
+        ("Answers not sent yet, all together", bytes(limits.answers_bytes_max)),
+        ("Requests in work when the node stops", time(limits.drain_timeout)),
+    ]
+}
+
+fn functions_and_triggers() -> Vec<(&'static str, String)> {
+    let settings = FunctionSettings::default();
+    vec![
+        ("Name of a function", chars(functions::FUNCTION_NAME_CHARS_MAX)),
+        ("Functions of a node", count(functions::FUNCTIONS_MAX)),
+        ("A function's wasm file", bytes(functions::WASM_BYTES_MAX)),
+        ("Names and values of its `config`", bytes(functions::CONFIG_BYTES_MAX)),
+        ("`memory`, default", bytes(settings.memory_bytes)),
+        ("`memory`, least", bytes(functions::MEMORY_BYTES_MIN)),
+        ("`memory`, most", bytes(functions::MEMORY_BYTES_MAX)),
+        ("`timeout`, default", time(settings.timeout)),
+        ("`timeout`, shortest", time(Duration::from_millis(functions::TIMEOUT_MS_MIN))),
+        ("`timeout`, longest", time(Duration::from_millis(functions::TIMEOUT_MS_MAX))),
+        ("Warm instances", count(functions::INSTANCES_WARM_DEFAULT)),
+        ("Instances of one call, at once", count(functions::INSTANCES_TRANSIENT_DEFAULT)),
+        ("A line of a function's log", bytes(functions::LOG_LINE_BYTES_MAX)),
+        ("Log of one call", bytes(functions::LOG_BYTES_PER_CALL_MAX)),
+        ("Lines that the node keeps for `tidemill logs`, each function", bytes(functions::LOG_KEPT_BYTES_MAX)),
+        ("Lines of one answer to `tidemill logs`", count(node::LOG_PAGE_LINES_MAX)),
+        ("Records that a call emits", count(functions::EMITTED_RECORDS_PER_CALL_MAX)),
+        ("Data and partition keys that a call emits", bytes(functions::EMITTED_BYTES_PER_CALL_MAX)),
+        ("Streams that a function may emit to", count(node::EMIT_STREAMS_MAX)),
+        ("Text of a failure", bytes(functions::FAILURE_BYTES_MAX)),
+        ("Compiled functions that are kept", bytes(functions::CACHE_BYTES_DEFAULT)),
+        ("Name of a trigger", chars(node::TRIGGER_NAME_CHARS_MAX)),
+        ("`batch_size`, default", count(node::BATCH_RECORDS_DEFAULT)),
+        ("`batch_size`, most", count(node::BATCH_RECORDS_MAX)),
+        ("Data and partition keys of a batch", bytes(node::BATCH_BYTES_MAX)),
+        ("Wait before the first retry, at most", time(node::RETRY_BACKOFF_BASE)),
+        ("Wait before any retry, at most", time(node::RETRY_BACKOFF_CAP)),
+        ("A trigger that has nothing to do looks again after", time(node::TIP_WAIT_MAX)),
+        ("A batch in work when its trigger stops", time(node::POLLER_STOP_DEADLINE)),
+        ("Error that the status shows", chars(node::STATUS_ERROR_CHARS_MAX)),
+    ]
+}
+
+fn manifest() -> Vec<(&'static str, String)> {
+    vec![
+        ("Manifest", bytes(node::MANIFEST_BYTES_MAX)),
+        ("Tokens of `ingest`", count(node::INGEST_TOKENS_MAX)),
+        ("Origins of `ingest`", count(node::INGEST_ORIGINS_MAX)),
+        ("Name of an environment variable", chars(node::VARIABLE_NAME_CHARS_MAX)),
+    ]
+}
+
+fn node_itself() -> Vec<(&'static str, String)> {
+    vec![
+        ("Newest records, for readers at the tip", bytes(stream::TAIL_BYTES_MAX)),
+        ("Buffers that wait to be filled again", bytes(stream::SPARE_BYTES_MAX)),
+        ("Indexes of older segments", bytes(stream::FOOTER_BYTES_MAX)),
+        ("Pages of documents", bytes(stream::DOCUMENT_CACHE_BYTES)),
+        ("Open segment files", count(stream::OPEN_FILES_MAX)),
+        ("Reads of older records at once", count(stream::READS_MAX)),
+        ("Threads that write and sync", count(stream::COMMIT_THREADS)),
+        ("Largest segment", bytes(stream::SEGMENT_BYTES[3])),
+        ("Space kept for deletions on a full disk", bytes(stream::RESERVE_BYTES)),
+        ("Findings that `tidemill fsck` lists", count(stream::FSCK_FINDINGS_MAX)),
+    ]
+}
+
+#[test]
+fn the_page_has_the_numbers_of_the_constants() {
+    let page = page::read("limits.md");
+    let rows = page::rows(&page, "limit");
+    let told: BTreeMap<&str, &str> = rows.iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(told.len(), rows.len(), "a limit has two rows");
+    let limits = limits();
+    for (name, number) in &limits {
+        assert_eq!(told.get(name), Some(&number.as_str()), "docs/limits.md must have a row '{name}' with this number");
+    }
+    for name in told.keys() {
+        assert!(
+            limits.iter().any(|(known, _)| known == name),
+            "docs/limits.md has '{name}', which no constant vouches for"
+        );
+    }
+}
+
+#[test]
+fn numbers_are_written_as_people_read_them() {
+    assert_eq!([count(7_u32), count(1000_u32), count(1_234_567_u32)], ["7", "1,000", "1,234,567"]);
+    assert_eq!([bytes(14_u64 << 20), bytes(6_000_000_u32), bytes(4_u64 << 30)], ["14 MiB", "6,000,000 bytes", "4 GiB"]);
+    assert_eq!([time(Duration::from_hours(24)), time(Duration::from_millis(100))], ["24 h", "100 ms"]);
+}
