@@ -9,6 +9,9 @@ pub const TRIGGER_NAME_CHARS_MAX: usize = 64;
 
 /// Streams that one function may emit to.
 pub const EMIT_STREAMS_MAX: usize = 100;
+/// Orders to apply the manifest that wait for their turn.
+pub const APPLY_ORDERS_WAITING_MAX: usize = 4;
+
 /// Bearer tokens that a manifest names.
 pub const INGEST_TOKENS_MAX: usize = 100;
 /// Origins of pages that a manifest names.

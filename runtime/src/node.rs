@@ -2,8 +2,10 @@
 //!
 //! Here the rooms are introduced to each other; none of them knows this one.
 
+mod apply;
 mod ingest;
 mod logs;
+mod present;
 mod progress;
 
 use std::collections::BTreeMap;
@@ -11,30 +13,33 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tidemill_stream::clock::Clock;
-use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect, Key};
 use tidemill_stream::store::Store;
-use tidemill_stream::stream::StreamMode;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tracing::{Level, error, info, warn};
 
+pub(crate) use self::apply::{read_functions, versions};
 pub use self::progress::Ends;
-use crate::deploy::{FunctionSpec, Manifest, StreamSpec};
-use crate::functions::limits::WASM_BYTES_MAX;
-use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine, Origin};
-use crate::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider};
+use crate::deploy::Inventory;
+use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
+use crate::http::{
+    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
+};
 use crate::limits::DOOR_STOP_DEADLINE;
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
-use crate::trigger::{ApplyError, Target, Targets, Triggers};
+use crate::trigger::{Target, Targets, Triggers, kept_triggers};
+
+use self::present::Present;
 
 /// The document that keeps the key of shard iterators, so that they outlive a restart.
 const ITERATOR_KEY: &str = "node/iterator-key";
@@ -61,6 +66,17 @@ pub struct NodeOptions {
     pub account: String,
     /// The region of callers that name none.
     pub region: String,
+    /// The manifest that the node is run from, and who applies it; without one nobody can order that over HTTP.
+    pub orders: Option<ApplyOrders>,
+}
+
+/// Who applies a node's manifest when that is ordered over HTTP.
+#[derive(Debug, Clone)]
+pub struct ApplyOrders {
+    /// The manifest, as an absolute path.
+    pub manifest: PathBuf,
+    /// Takes the orders; they wait here for their turn.
+    pub orders: mpsc::Sender<ApplyOrder>,
 }
 
 impl NodeOptions {
@@ -71,12 +87,16 @@ impl NodeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            orders: None,
         }
     }
 }
 
+/// Functions with what they are made of.
+type ByName = BTreeMap<FunctionName, (Bytes, FunctionSettings)>;
+
 /// The functions that are deployed, as they were asked for: what a failed apply goes back to.
-type Deployed = Arc<Mutex<BTreeMap<FunctionName, (Bytes, FunctionSettings)>>>;
+type Deployed = Arc<Mutex<ByName>>;
 
 /// A running node. Dropped without [`Node::stop`], it leaves everything as a crash would.
 pub struct Node {
@@ -89,6 +109,8 @@ pub struct Node {
     ingest: Ingest,
     address: SocketAddr,
     deployed: Deployed,
+    /// What there is, as plans are made of it.
+    present: Present,
     /// The engine of a node with a folder, to be closed in good order.
     embedded: Option<Arc<Embedded>>,
     /// Holds the compiled cache of a node in memory.
@@ -124,17 +146,6 @@ impl Observer {
     }
 }
 
-/// What an apply has changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Streams that were made.
-    pub streams_created: Vec<String>,
-    /// Functions that are new, or have a new version or new settings.
-    pub functions_changed: Vec<String>,
-    /// Functions that were taken away.
-    pub functions_removed: Vec<String>,
-}
-
 impl Node {
     /// Opens what is kept, starts the rooms and the door. Functions and triggers come with [`Node::apply`].
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
@@ -151,6 +162,8 @@ impl Node {
         let address = listener.local_addr()?;
 
         let (board, deployed) = (Board::new(), Deployed::default());
+        let kept = kept_triggers(&store).await.context("cannot read the triggers that are kept")?;
+        let present = Present::new(&store, &functions, &deployed, kept);
         let triggers = Triggers::start(store.clone(), targets(&functions), board.clone());
         let mut registry = telemetry::registry();
         telemetry::register_triggers(&mut registry, board.clone(), clock);
@@ -167,48 +180,30 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: status_provider(&store, &functions, &deployed, &board),
+            deployment: deployment_access(&present, options.orders),
             ingest: ingest.clone(),
             log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
-        Ok(Self { store, functions, triggers, board, door, ingest, address, deployed, embedded, _scratch: scratch })
+        Ok(Self {
+            store,
+            functions,
+            triggers,
+            board,
+            door,
+            ingest,
+            address,
+            deployed,
+            present,
+            embedded,
+            _scratch: scratch,
+        })
     }
 
-    /// Makes the node what the manifest says; every function's path must be a `.wasm` file.
-    ///
-    /// Applying the same twice changes nothing. What can be found wrong beforehand changes nothing either, and a function
-    /// that cannot be deployed takes those before it back. Streams that the manifest does not name stay: they hold data.
-    pub async fn apply(&mut self, manifest: &Manifest) -> anyhow::Result<Applied> {
-        self.check_streams(&manifest.streams)?;
-        let ingest = ingest::settings(&manifest.ingest)?;
-        let functions = read_functions(&manifest.functions).await?;
-        let changed = self.deploy(&functions).await?;
-        let functions_changed = changed.iter().map(ToString::to_string).collect();
-        let mut applied = Applied { functions_changed, ..Applied::default() };
-        for spec in &manifest.streams {
-            match self.create_stream(spec).await {
-                Ok(true) => applied.streams_created.push(spec.name.as_str().to_owned()),
-                Ok(false) => {}
-                Err(error) => {
-                    self.take_back(&changed).await;
-                    return Err(error);
-                }
-            }
-        }
-        match self.triggers.apply(manifest.triggers.clone()).await {
-            // Each is in the log, and is tried again until it succeeds: the others go on without it.
-            Ok(()) | Err(ApplyError::Failed(_)) => {}
-            Err(error @ ApplyError::Stopped) => return Err(error.into()),
-        }
-        applied.functions_removed = self.remove_others(&functions);
-        *self.deployed.lock() = functions;
-        self.ingest.set(ingest);
-        info!(
-            streams_created = ?applied.streams_created, functions_changed = ?applied.functions_changed,
-            functions_removed = ?applied.functions_removed, triggers = manifest.triggers.len(), "manifest applied"
-        );
-        Ok(applied)
+    /// What the node has.
+    pub fn inventory(&self) -> Inventory {
+        self.present.inventory()
     }
 
     /// Where the node listens.
@@ -219,6 +214,11 @@ impl Node {
     /// The streams.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The functions.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     /// What the node's streams, functions and triggers are doing.
@@ -250,81 +250,6 @@ impl Node {
             }
         }
         info!("stopped");
-    }
-
-    /// A stream that is there already must be as the manifest says.
-    fn check_streams(&self, specs: &[StreamSpec]) -> anyhow::Result<()> {
-        for spec in specs {
-            let Ok(stream) = self.store.stream(&spec.name) else { continue };
-            let open = stream.open_shards().count();
-            ensure!(
-                open == spec.shards as usize,
-                "the stream '{}' has {open} shards and the manifest says {}: changing the number of shards is not \
-                 supported yet; write 'shards: {open}', or delete the stream first",
-                spec.name,
-                spec.shards
-            );
-            ensure!(
-                stream.retention == spec.retention,
-                "the stream '{}' keeps records for {} h and the manifest says {} h: changing the retention is not \
-                 supported yet; write 'retention: {}h', or delete the stream first",
-                spec.name,
-                stream.retention.as_secs() / 3600,
-                spec.retention.as_secs() / 3600,
-                stream.retention.as_secs() / 3600
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether the stream had to be made.
-    async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<bool> {
-        if self.store.stream(&spec.name).is_ok() {
-            return Ok(false);
-        }
-        match self.store.create_stream(&spec.name, spec.shards, StreamMode::Provisioned, spec.retention).await {
-            Ok(_) => Ok(true),
-            Err(CreateStreamError::Exists(_)) => Ok(false), // a client was faster
-            Err(error) => Err(error).with_context(|| format!("cannot create the stream '{}'", spec.name)),
-        }
-    }
-
-    /// Deploys all functions, or none that was not deployed before. Returns those that are new or changed.
-    async fn deploy(
-        &self,
-        functions: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>,
-    ) -> anyhow::Result<Vec<FunctionName>> {
-        let mut changed = Vec::new();
-        for (name, (wasm, settings)) in functions {
-            match self.functions.deploy(name, wasm.clone(), settings.clone()).await {
-                Ok(deployed) if deployed.origin == Origin::Unchanged => {}
-                Ok(_) => changed.push(name.clone()),
-                Err(error) => {
-                    self.take_back(&changed).await;
-                    return Err(error).with_context(|| format!("cannot deploy the function '{name}'"));
-                }
-            }
-        }
-        Ok(changed)
-    }
-
-    async fn take_back(&self, changed: &[FunctionName]) {
-        for name in changed {
-            let old = self.deployed.lock().get(name).cloned();
-            let Some((wasm, settings)) = old else {
-                self.functions.remove(name);
-                continue;
-            };
-            if let Err(error) = self.functions.deploy(name, wasm, settings).await {
-                error!(function = %name, error = %error, "the function could not be set back to its old version");
-            }
-        }
-    }
-
-    fn remove_others(&self, wanted: &BTreeMap<FunctionName, (Bytes, FunctionSettings)>) -> Vec<String> {
-        let deployed = self.deployed.lock();
-        let unwanted = deployed.keys().filter(|name| !wanted.contains_key(*name));
-        unwanted.filter(|name| self.functions.remove(name)).map(ToString::to_string).collect()
     }
 }
 
@@ -374,26 +299,6 @@ fn targets(functions: &Functions) -> Targets {
     })
 }
 
-/// The `.wasm` files of the manifest.
-async fn read_functions(specs: &[FunctionSpec]) -> anyhow::Result<BTreeMap<FunctionName, (Bytes, FunctionSettings)>> {
-    let mut functions = BTreeMap::new();
-    for spec in specs {
-        let wasm = read_wasm(spec).await.with_context(|| format!("function '{}'", spec.name))?;
-        functions.insert(spec.name.clone(), (wasm, spec.settings()));
-    }
-    Ok(functions)
-}
-
-async fn read_wasm(spec: &FunctionSpec) -> anyhow::Result<Bytes> {
-    let path = spec.path.display();
-    let metadata = tokio::fs::metadata(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
-    ensure!(metadata.is_file(), "{path} is no .wasm file");
-    let bytes = metadata.len();
-    ensure!(bytes <= WASM_BYTES_MAX as u64, "{path} has {bytes} bytes; a function has at most {WASM_BYTES_MAX}");
-    let wasm = tokio::fs::read(&spec.path).await.with_context(|| format!("cannot read {path}"))?;
-    Ok(wasm.into())
-}
-
 /// The key of shard iterators: made at the first start, durable before it is used.
 async fn iterator_key(store: &Store) -> anyhow::Result<IteratorKey> {
     let key = Key::new(ITERATOR_KEY);
@@ -426,6 +331,18 @@ fn read_iterator_key(value: &[u8]) -> anyhow::Result<IteratorKey> {
 fn status_provider(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> StatusProvider {
     let (store, functions, deployed, board) = (store.clone(), functions.clone(), Arc::clone(deployed), board.clone());
     Arc::new(move || serde_json::to_value(report(&store, &functions, &deployed, &board)).unwrap_or_default())
+}
+
+fn deployment_access(present: &Present, orders: Option<ApplyOrders>) -> DeploymentAccess {
+    let (present, manifest) = (present.clone(), orders.as_ref().map(|orders| orders.manifest.display().to_string()));
+    let shown = move || {
+        let mut shown = serde_json::to_value(present.inventory()).unwrap_or_default();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("manifest".to_owned(), manifest.clone().into());
+        }
+        shown
+    };
+    DeploymentAccess { shown: Arc::new(shown), orders: orders.map(|orders| orders.orders) }
 }
 
 fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> Report {

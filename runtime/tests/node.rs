@@ -1,6 +1,6 @@
 //! The whole node: real functions, a real data folder, real clients.
 
-#![allow(clippy::unwrap_used, reason = "a test that goes wrong shall stop")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that goes wrong shall stop")]
 
 #[path = "functions/guests.rs"]
 #[allow(dead_code, reason = "shared with the tests of functions")]
@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use program::{Program, client, status_where};
 use tempfile::TempDir;
-use tidemill::deploy::Manifest;
+use tidemill::deploy::{Action, Manifest, Plan};
+use tidemill::functions::FunctionName;
 use tidemill::node::{Node, NodeOptions, Place};
 use tidemill::status::Report;
 use tidemill_client::{Client, PutRecord, Start};
@@ -71,6 +72,10 @@ async fn put(client: &Client, texts: &[&str]) {
     client.put_records("orders", &records).await.unwrap();
 }
 
+fn steps(plan: &Plan) -> Vec<(Action, &str)> {
+    plan.steps.iter().map(|step| (step.action, step.name.as_str())).collect()
+}
+
 fn records(report: &Report) -> u64 {
     report.triggers.iter().map(|trigger| trigger.records).sum()
 }
@@ -81,10 +86,7 @@ async fn records_reach_the_function_and_a_restart_goes_on_behind_them() {
     let manifest = house.manifest(&manifest(2, "recorder.wasm", ""));
     let mut node = house.node().await;
     let applied = node.apply(&manifest).await.unwrap();
-    assert_eq!(
-        (applied.streams_created.as_slice(), applied.functions_changed.as_slice()),
-        (&["orders".to_owned()][..], &["f".to_owned()][..])
-    );
+    assert_eq!(steps(&applied), [(Action::Add, "orders"), (Action::Add, "f"), (Action::Add, "t")]);
     let client = client(node.address());
     put(&client, &["a", "b", "c", "d", "e"]).await;
     let shard = client.list_shards("orders").await.unwrap()[0].shard_id.clone();
@@ -96,7 +98,7 @@ async fn records_reach_the_function_and_a_restart_goes_on_behind_them() {
 
     let mut node = house.node().await;
     let applied = node.apply(&manifest).await.unwrap();
-    assert!(applied.streams_created.is_empty(), "{applied:?}");
+    assert_eq!(steps(&applied), [(Action::Add, "f")], "the stream and the trigger are kept");
     let client = program::client(node.address());
     let read = client.get_records(&iterator, None).await.unwrap();
     assert!(!read.records.is_empty(), "an iterator outlives the restart");
@@ -112,7 +114,51 @@ async fn applying_the_same_again_changes_nothing() {
     let manifest = house.manifest(&manifest(2, "recorder.wasm", ""));
     let mut node = house.node().await;
     node.apply(&manifest).await.unwrap();
-    assert_eq!(node.apply(&manifest).await.unwrap(), tidemill::node::Applied::default());
+    let before = node.inventory();
+    assert_eq!(node.apply(&manifest).await.unwrap(), Plan { steps: Vec::new(), unchanged: 3 });
+    assert_eq!(node.inventory(), before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_plan_is_not_touched() {
+    let house = House::new();
+    let text = "streams: { orders: { shards: 1 } }\nfunctions:\n  f: { path: recorder.wasm }\n  g: { path: recorder.wasm }\n\
+                triggers:\n  - { name: t, stream: orders, function: f, start: trim-horizon }\n  \
+                - { name: u, stream: orders, function: g, start: trim-horizon, batch_size: 5 }\n";
+    let mut node = house.node().await;
+    node.apply(&house.manifest(text)).await.unwrap();
+    let client = client(node.address());
+    put(&client, &["a", "b"]).await;
+    status_where(&client, |report| records(report) == 4).await;
+    let watch = |name: &str| node.functions().watch(&FunctionName::parse(name).unwrap());
+    let (kept, changed) = (watch("f"), watch("g"));
+
+    let text = text.replace("  g: { path: recorder.wasm }", "  g: { path: recorder.wasm, timeout: 7s }");
+    let text = text.replace("batch_size: 5", "batch_size: 6");
+    let plan = node.apply(&house.manifest(&text)).await.unwrap();
+    assert_eq!(steps(&plan), [(Action::Change, "g"), (Action::Change, "u")]);
+    assert_eq!(plan.unchanged, 3);
+    assert!(!kept.has_changed().unwrap() && changed.has_changed().unwrap());
+    let report = node.status();
+    let of = |trigger: &str| report.triggers.iter().find(|row| row.trigger == trigger).unwrap().records;
+    assert_eq!((of("t"), of("u")), (2, 0), "a poller that was started again begins to count anew");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_was_changed_while_the_node_was_away_is_seen() {
+    let house = House::new();
+    let text = manifest(1, "recorder.wasm", "");
+    let mut node = house.node().await;
+    node.apply(&house.manifest(&text)).await.unwrap();
+    node.stop().await;
+    let mut node = house.node().await;
+    assert_eq!(node.inventory().triggers["t"].start, "trim-horizon", "it is known before anything is applied");
+    let plan = node.apply(&house.manifest(&text.replace("trim-horizon", "latest"))).await.unwrap();
+    assert_eq!(steps(&plan), [(Action::Add, "f"), (Action::Change, "t")]);
+    let line = plan.steps[1].to_string();
+    assert!(line.contains("trim-horizon -> latest") && line.contains("starts afresh at latest"), "{line}");
     node.stop().await;
 }
 
@@ -172,7 +218,7 @@ async fn a_function_and_a_trigger_that_are_wanted_no_more_are_gone() {
     let mut node = house.node().await;
     node.apply(&house.manifest(&manifest(1, "recorder.wasm", ""))).await.unwrap();
     let applied = node.apply(&house.manifest("")).await.unwrap();
-    assert_eq!(applied.functions_removed, ["f"]);
+    assert_eq!(steps(&applied), [(Action::Remove, "f"), (Action::Remove, "t"), (Action::Keep, "orders")]);
     let report = node.status();
     assert!(report.functions.is_empty() && report.triggers.is_empty(), "{report:?}");
     assert_eq!(report.streams.len(), 1, "a stream holds data: it stays");
@@ -265,7 +311,7 @@ async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
 
     let run = program::run(&["put", "orders", "--node", &url, "--key", "k"], "from a pipe\n").await;
     assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
-    assert!(run.stderr.contains("put 1 records into orders"), "{}", run.stderr);
+    assert!(run.stderr.contains("put 1 record into orders"), "{}", run.stderr);
 
     let client = Client::new(&url).unwrap();
     status_where(&client, |report| records(report) == 5).await;

@@ -6,6 +6,7 @@
 
 mod asked;
 mod check;
+mod deploy;
 mod fsck;
 mod health;
 mod invoke;
@@ -52,6 +53,7 @@ enum Command {
     Up(serve::UpArgs),
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Deploy(deploy::DeployArgs),
     Fsck(fsck::FsckArgs),
     Health(health::HealthArgs),
     Invoke(invoke::InvokeArgs),
@@ -89,6 +91,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::serve(args).await?,
         Command::Check(args) => check::check(&args)?,
         Command::New(args) => new::new(&args)?,
+        Command::Deploy(args) => return deploy::deploy(args).await,
         Command::Fsck(args) => return fsck::fsck(args).await,
         Command::Invoke(args) => return invoke::invoke(args).await,
         Command::Logs(args) => return logs::logs(args).await,

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
 use super::output::to_stdout;
@@ -20,8 +21,10 @@ use super::supervised;
 use super::view::View;
 use super::watch::Watch;
 use crate::build::{self, Build};
-use crate::deploy::Manifest;
-use crate::node::{Node, NodeOptions, Observer, Place};
+use crate::deploy::{LoadError, Manifest, Plan};
+use crate::http::{ApplyOrder, NotApplied};
+use crate::limits::APPLY_ORDERS_WAITING_MAX;
+use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place};
 use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
@@ -35,8 +38,9 @@ const OPEN_FILES_UNLIMITED: u64 = 10_240;
 /// and feeds them to the functions.
 ///
 /// Whenever the manifest, the source of a function or a .wasm file changes, it is built and applied again, between two
-/// batches. On a terminal, a view below the log lines shows what the node does. What does not build, or a manifest that is wrong, is told, and what was deployed goes on. SIGHUP does the
-/// same at once. Ctrl-C and SIGTERM stop the node: requests and batches in work end first.
+/// batches. On a terminal, a view below the log lines shows what the node does. What does not build, or a manifest that is
+/// wrong, is told, and what was deployed goes on. `tidemill deploy` and SIGHUP do the same at once. Ctrl-C and SIGTERM stop
+/// the node: requests and batches in work end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill up
@@ -45,7 +49,7 @@ const OPEN_FILES_UNLIMITED: u64 = 10_240;
 pub(super) struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// Do not watch files for changes; SIGHUP still applies them.
+    /// Do not watch files for changes; `tidemill deploy` and SIGHUP still apply them.
     #[arg(long)]
     no_watch: bool,
     /// Show log lines only, on a terminal too.
@@ -61,7 +65,7 @@ pub(super) struct UpArgs {
 #[command(after_help = "Examples:
   tidemill serve --manifest deploy.yaml --data /var/lib/tidemill
   tidemill serve --log-format json --log info,tidemill::trigger=debug
-  kill -HUP PID   # reads the manifest again")]
+  tidemill deploy   # from another terminal: reads the manifest again, as kill -HUP PID does")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -140,9 +144,12 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
     };
     let (place, _scratch) = place(&args)?;
     let (account, region) = (args.account.clone(), args.region.clone());
-    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region }).await?;
+    let (orders, ordered) = mpsc::channel(APPLY_ORDERS_WAITING_MAX);
+    let manifest = std::path::absolute(&args.manifest).context("cannot tell where the manifest is")?;
+    let orders = Some(ApplyOrders { manifest, orders });
+    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders }).await?;
     let observer = node.observer();
-    let told = Told { reload: &mut reload, sources, view: view.as_ref() };
+    let told = Told { reload: &mut reload, sources, ordered, view: view.as_ref() };
     let ended = tokio::select! {
         done = serve_until_told(&mut node, loaded, &args, build.again(), told) => done,
         () = stop.received() => Ok(()),
@@ -181,6 +188,7 @@ fn place(args: &NodeArgs) -> anyhow::Result<(Place, Option<TempDir>)> {
 struct Told<'a> {
     reload: &'a mut Signal,
     sources: Option<Watch>,
+    ordered: mpsc::Receiver<ApplyOrder>,
     view: Option<&'a View>,
 }
 
@@ -191,8 +199,9 @@ impl Told<'_> {
         }
     }
 
-    async fn again(&mut self) -> anyhow::Result<()> {
-        let Self { reload, sources, view: _ } = self;
+    /// Waits until it is time; whoever ordered it wants to know the outcome.
+    async fn again(&mut self) -> anyhow::Result<Option<ApplyOrder>> {
+        let Self { reload, sources, ordered, view: _ } = self;
         let changed = async {
             match sources {
                 Some(watch) => watch.changed().await,
@@ -200,8 +209,9 @@ impl Told<'_> {
             }
         };
         tokio::select! {
-            signal = reload.recv() => signal.context("signals cannot be received any more"),
-            () = changed => Ok(()),
+            signal = reload.recv() => signal.map(|()| None).context("signals cannot be received any more"),
+            Some(order) = ordered.recv() => Ok(Some(order)),
+            () = changed => Ok(None),
         }
     }
 }
@@ -221,26 +231,39 @@ async fn serve_until_told(
     loop {
         // Compilers write where the view stands.
         told.view.inspect(|view| view.show());
-        told.again().await?;
+        let order = told.again().await?;
         told.view.inspect(|view| view.hide());
-        if let Err(error) = apply_again(node, &args.manifest, build, &mut told).await {
+        let applied = apply_again(node, &args.manifest, build, &mut told).await;
+        if let Err(error) = &applied {
             error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
+        }
+        if let Some(order) = order {
+            let _ = order.reply.send(outcome(applied)); // whoever ordered it may have gone
         }
     }
 }
 
-async fn apply_again(node: &mut Node, manifest: &Path, build: Build, told: &mut Told<'_>) -> anyhow::Result<()> {
+fn outcome(applied: anyhow::Result<Plan>) -> Result<serde_json::Value, NotApplied> {
+    let failed = |error: anyhow::Error| {
+        let said = format!("{error:#}");
+        if error.is::<LoadError>() { NotApplied::Invalid(said) } else { NotApplied::Failed(said) }
+    };
+    let plan = applied.map_err(failed)?;
+    serde_json::to_value(plan).map_err(|error| NotApplied::Failed(error.to_string()))
+}
+
+async fn apply_again(node: &mut Node, manifest: &Path, build: Build, told: &mut Told<'_>) -> anyhow::Result<Plan> {
     let started = Instant::now();
     let (read, sources) = read(manifest).await?;
     // Before anything is built: what does not build is mended there.
     told.watch(manifest, sources);
-    node.apply(&built(read, build).await?).await?;
+    let plan = node.apply(&built(read, build).await?).await?;
     info!(manifest = %manifest.display(), took_ms = started.elapsed().as_millis(), "the manifest was read again");
-    Ok(())
+    Ok(plan)
 }
 
 /// The manifest, and what its functions are made of.
-async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
+pub(super) async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
         let manifest = Manifest::load(&path)?;
@@ -251,7 +274,7 @@ async fn read(path: &Path) -> anyhow::Result<(Manifest, BTreeSet<PathBuf>)> {
 }
 
 /// Finds or builds the functions, on a thread of its own.
-async fn built(mut manifest: Manifest, build: Build) -> anyhow::Result<Manifest> {
+pub(super) async fn built(mut manifest: Manifest, build: Build) -> anyhow::Result<Manifest> {
     let built = tokio::task::spawn_blocking(move || {
         build::resolve(&mut manifest, build)?;
         anyhow::Ok(manifest)

@@ -53,7 +53,7 @@ pub(super) fn cell(text: &str, width: usize) -> String {
     text + &" ".repeat(blanks)
 }
 
-fn columns(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 

@@ -85,7 +85,7 @@ pub enum Problem {
         key: Option<String>,
     },
     /// A field that no manifest has.
-    #[error("unknown field '{field}' in {within}{}; the fields are {}", did_you_mean(nearest.as_deref()), legal.join(", "))]
+    #[error("unknown field '{field}' in {within}{}; {}", did_you_mean(nearest.as_deref()), fields_list(legal))]
     UnknownField {
         /// The part it is in.
         within: String,
@@ -127,9 +127,7 @@ pub enum Problem {
         given: String,
     },
     /// An amount without a unit, or with one that does not exist.
-    #[error(
-        "{what} is '{given}', which has no unit that is known here; write a number and one of {units}, e.g. {example}"
-    )]
+    #[error("{what} is '{given}'; it must be a whole number and one of the units {units}, e.g. {example}")]
     Unit {
         /// Which value.
         what: String,
@@ -138,7 +136,7 @@ pub enum Problem {
         /// The units.
         units: &'static str,
         /// A value that would be right.
-        example: String,
+        example: &'static str,
     },
     /// A value outside its range.
     #[error("{what} is {given}; it must be between {min} and {max}")]
@@ -192,6 +190,11 @@ pub enum Problem {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|nearest| format!(" (did you mean '{nearest}'?)")).unwrap_or_default()
+}
+
+fn fields_list(legal: &[String]) -> String {
+    let are = if legal.len() == 1 { "its only field is" } else { "the fields are" };
+    format!("{are} {}", legal.join(", "))
 }
 
 fn known_list(kind: &str, known: &[String]) -> String {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::{Mistake, Place, Problem};
+use super::legal::{Legal, Plain, Ranged};
 use super::tree::{Name, Node, Value};
 use super::units;
 
@@ -23,15 +24,6 @@ impl Mistakes {
         self.0.sort_by_key(|mistake| mistake.place);
         self.0
     }
-}
-
-/// The fields that a part of a manifest may have.
-#[derive(Debug)]
-pub(super) struct Legal {
-    /// Those that work.
-    pub(super) fields: &'static [&'static str],
-    /// Those that will, and what they will do.
-    pub(super) planned: &'static [(&'static str, &'static str)],
 }
 
 /// One part of a manifest: its name for messages, where it is, and its fields.
@@ -59,9 +51,10 @@ impl<'a> Part<'a> {
     }
 
     /// The field's value, or a note that it is missing.
-    pub(super) fn need(&self, field: &'static str, example: &'static str, mistakes: &mut Mistakes) -> Option<&'a Node> {
-        let found = self.get(field);
+    pub(super) fn need(&self, field: &Plain, mistakes: &mut Mistakes) -> Option<&'a Node> {
+        let found = self.get(field.name);
         if found.is_none() {
+            let (field, example) = (field.name, field.example);
             mistakes.note(self.place, Problem::Missing { within: self.within.clone(), field, example });
         }
         found
@@ -72,70 +65,72 @@ impl<'a> Part<'a> {
         format!("'{field}' of {}", self.within)
     }
 
-    /// A whole number in a range.
-    pub(super) fn integer(&self, field: &str, min: u64, max: u64, mistakes: &mut Mistakes) -> Option<u64> {
-        let node = self.get(field)?;
-        let Value::Integer(given) = node.value else {
-            mistakes.note(node.place, wrong_type(self.what(field), "a whole number", &node.value));
-            return None;
+    /// A whole number; the default where it is left out, or noted to be wrong.
+    pub(super) fn count(&self, field: &Ranged<u64>, mistakes: &mut Mistakes) -> u64 {
+        let Some(node) = self.get(field.name) else { return field.default };
+        // A number that is too large for an integer is read as one with a fraction, which it has not.
+        let (given, number) = match node.value {
+            Value::Integer(given) => (given.to_string(), u64::try_from(given).ok()),
+            Value::Float(given) if given.is_finite() && given.fract() == 0.0 => (given.to_string(), None),
+            ref other => {
+                mistakes.note(node.place, wrong_type(self.what(field.name), "a whole number", other));
+                return field.default;
+            }
         };
-        let fitting = u64::try_from(given).ok().filter(|number| (min..=max).contains(number));
-        if fitting.is_none() {
-            let (given, min, max) = (given.to_string(), min.to_string(), max.to_string());
-            mistakes.note(node.place, Problem::Range { what: self.what(field), given, min, max });
-        }
-        fitting
+        number.filter(|number| (field.min..=field.max).contains(number)).unwrap_or_else(|| {
+            let (min, max) = (field.min.to_string(), field.max.to_string());
+            mistakes.note(node.place, Problem::Range { what: self.what(field.name), given, min, max });
+            field.default
+        })
     }
 
-    /// A duration in a range.
-    pub(super) fn duration(&self, field: &str, min: Duration, max: Duration, notes: &mut Mistakes) -> Option<Duration> {
+    /// A duration; the default where it is left out, or noted to be wrong.
+    pub(super) fn duration(&self, field: &Ranged<Duration>, mistakes: &mut Mistakes) -> Duration {
         let amount = Amount {
             read: units::duration,
             print: units::print_duration,
             units: units::DURATION_UNITS,
             expected: "a duration like 5s",
         };
-        self.amount(field, min, max, &amount, notes)
+        self.amount(field, &amount, mistakes).unwrap_or(field.default)
     }
 
-    /// A size in a range, bytes.
-    pub(super) fn size_bytes(&self, field: &str, min: u64, max: u64, notes: &mut Mistakes) -> Option<u64> {
+    /// A size in bytes; the default where it is left out, or noted to be wrong.
+    pub(super) fn size_bytes(&self, field: &Ranged<u64>, mistakes: &mut Mistakes) -> u64 {
         let amount = Amount {
             read: units::size_bytes,
             print: units::print_size,
             units: units::SIZE_UNITS,
             expected: "a size like 64MiB",
         };
-        self.amount(field, min, max, &amount, notes)
+        self.amount(field, &amount, mistakes).unwrap_or(field.default)
     }
 
     fn amount<T: Copy + PartialOrd>(
         &self,
-        field: &str,
-        min: T,
-        max: T,
+        field: &Ranged<T>,
         amount: &Amount<T>,
         mistakes: &mut Mistakes,
     ) -> Option<T> {
-        let node = self.get(field)?;
+        let node = self.get(field.name)?;
+        let what = self.what(field.name);
         let given = match &node.value {
             Value::Text(text) => text.clone(),
             Value::Integer(number) => number.to_string(),
             other => {
-                mistakes.note(node.place, wrong_type(self.what(field), amount.expected, other));
+                mistakes.note(node.place, wrong_type(what, amount.expected, other));
                 return None;
             }
         };
-        let what = self.what(field);
         let Some(value) = (amount.read)(&given) else {
-            let (units, example) = (amount.units, (amount.print)(min));
+            let (units, example) = (amount.units, field.example);
             mistakes.note(node.place, Problem::Unit { what, given, units, example });
             return None;
         };
-        if (min..=max).contains(&value) {
+        if (field.min..=field.max).contains(&value) {
             return Some(value);
         }
-        let (min, max) = ((amount.print)(min), (amount.print)(max));
+        let (min, max) = ((amount.print)(field.min), (amount.print)(field.max));
         mistakes.note(node.place, Problem::Range { what, given, min, max });
         None
     }
@@ -201,20 +196,15 @@ pub(super) fn wrong_type(what: String, expected: &'static str, given: &Value) ->
 
 /// What is wrong with a field's name, if anything.
 fn objection(within: &str, field: &str, legal: &Legal) -> Option<Problem> {
-    if legal.fields.contains(&field) {
+    if legal.names().any(|name| name == field) {
         return None;
     }
     let (within, field) = (within.to_owned(), field.to_owned());
     if let Some((_, meaning)) = legal.planned.iter().find(|(name, _)| *name == field) {
         return Some(Problem::NotSupported { within, field, meaning });
     }
-    let nearest = nearest(&field, legal.fields.iter().copied());
-    Some(Problem::UnknownField {
-        within,
-        field,
-        nearest,
-        legal: legal.fields.iter().map(ToString::to_string).collect(),
-    })
+    let nearest = nearest(&field, legal.names());
+    Some(Problem::UnknownField { within, field, nearest, legal: legal.names().map(str::to_owned).collect() })
 }
 
 /// The known name that looks most like the given one, if any looks like it.

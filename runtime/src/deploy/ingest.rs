@@ -1,42 +1,41 @@
 //! The section `ingest`: who may put over plain HTTP.
 
 use super::error::{Place, Problem};
-use super::fields::{Legal, Mistakes, Part, items, text};
+use super::fields::{Mistakes, Part, items, text};
+use super::legal::{
+    CORS, CORS_SECTION, ENV, INGEST, INGEST_SECTION, ORIGINS, ORIGINS_MAX, SHA256, TOKEN, TOKENS, TOKENS_MAX,
+};
 use super::tree::Node;
 use super::{IngestSpec, TokenSpec};
 use crate::http::{Origin, Origins, TokenDigest};
-use crate::limits::{INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX, VARIABLE_NAME_CHARS_MAX};
-
-const INGEST: Legal = Legal { fields: &["tokens", "cors"], planned: &[] };
-const TOKEN: Legal = Legal { fields: &["env", "sha256"], planned: &[] };
-const CORS: Legal = Legal { fields: &["origins"], planned: &[] };
+use crate::limits::VARIABLE_NAME_CHARS_MAX;
 
 /// Reads the section; nothing at all is the default.
 pub(super) fn ingest(manifest: &Part<'_>, mistakes: &mut Mistakes) -> IngestSpec {
-    let Some(part) = manifest.get("ingest").and_then(|node| Part::open(node, "ingest".to_owned(), &INGEST, mistakes))
-    else {
+    let node = manifest.get(INGEST_SECTION.name);
+    let Some(part) = node.and_then(|node| Part::open(node, INGEST_SECTION.name.to_owned(), &INGEST, mistakes)) else {
         return IngestSpec::default();
     };
-    let tokens = part.get("tokens").map(|node| tokens(&part, node, mistakes)).unwrap_or_default();
-    let origins = part.get("cors").map(|node| cors(node, mistakes)).unwrap_or_default();
+    let tokens = part.get(TOKENS.name).map(|node| tokens(&part, node, mistakes)).unwrap_or_default();
+    let origins = part.get(CORS_SECTION.name).map(|node| cors(node, mistakes)).unwrap_or_default();
     IngestSpec { tokens, origins }
 }
 
 fn tokens(part: &Part<'_>, node: &Node, mistakes: &mut Mistakes) -> Vec<TokenSpec> {
     let expected = "a list of tokens like '- env: INGEST_TOKEN'; leave it out to let everyone put";
-    let items = items(part.what("tokens"), node, expected, INGEST_TOKENS_MAX, mistakes);
+    let items = items(part.what(TOKENS.name), node, expected, TOKENS_MAX, mistakes);
     items.iter().filter_map(|item| token(item, mistakes)).collect()
 }
 
 fn token(node: &Node, mistakes: &mut Mistakes) -> Option<TokenSpec> {
     let part = Part::open(node, "a token of ingest".to_owned(), &TOKEN, mistakes)?;
-    match (part.get("env"), part.get("sha256")) {
+    match (part.get(ENV.name), part.get(SHA256.name)) {
         (Some(name), None) => {
-            let name_text = text(name, part.what("env"), mistakes)?;
+            let name_text = text(name, part.what(ENV.name), mistakes)?;
             variable(name_text, name.place, mistakes).map(TokenSpec::Variable)
         }
         (None, Some(digest)) => {
-            let given = text(digest, part.what("sha256"), mistakes)?;
+            let given = text(digest, part.what(SHA256.name), mistakes)?;
             let parsed = TokenDigest::parse(given);
             let message = "'sha256' of a token of ingest is none; write the 64 digits of 0-9 and a-f that \
                            `printf %s TOKEN | sha256sum` prints";
@@ -47,7 +46,7 @@ fn token(node: &Node, mistakes: &mut Mistakes) -> Option<TokenSpec> {
             None
         }
         (None, None) => {
-            mistakes.note(node.place, Problem::Missing { within: part.within, field: "env", example: "INGEST_TOKEN" });
+            part.need(&ENV, mistakes);
             None
         }
     }
@@ -71,9 +70,9 @@ fn variable(name: &str, place: Place, mistakes: &mut Mistakes) -> Option<String>
 
 fn cors(node: &Node, mistakes: &mut Mistakes) -> Origins {
     let Some(part) = Part::open(node, "cors of ingest".to_owned(), &CORS, mistakes) else { return Origins::default() };
-    let Some(node) = part.need("origins", "[https://app.example.com]", mistakes) else { return Origins::default() };
+    let Some(node) = part.need(&ORIGINS, mistakes) else { return Origins::default() };
     let expected = "a list of origins like '- https://app.example.com', or '\"*\"' for all pages";
-    let items = items(part.what("origins"), node, expected, INGEST_ORIGINS_MAX, mistakes);
+    let items = items(part.what(ORIGINS.name), node, expected, ORIGINS_MAX, mistakes);
     let mut origins = Vec::new();
     for item in items {
         let Some(given) = text(item, "an origin of cors of ingest".to_owned(), mistakes) else { continue };

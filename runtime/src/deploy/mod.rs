@@ -6,11 +6,16 @@
 mod error;
 mod fields;
 mod ingest;
+mod inventory;
+mod legal;
+mod plan;
 mod read;
+mod reference;
 mod tree;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +24,9 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
+pub use self::inventory::{FunctionItem, IngestItem, Inventory, StreamItem, TriggerItem};
+pub use self::plan::{Action, Kind, Plan, Setting, Step};
+pub use self::reference::reference;
 use crate::functions::{FunctionName, FunctionSettings};
 use crate::http::{Origins, TokenDigest};
 use crate::limits;
@@ -114,6 +122,20 @@ pub enum Start {
     Latest,
     /// At the first record that arrived at this time or later.
     At(Timestamp),
+}
+
+/// As a manifest gives it.
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrimHorizon => f.write_str("trim-horizon"),
+            Self::Latest => f.write_str("latest"),
+            Self::At(time) => {
+                let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+                write!(f, "{}", jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
+            }
+        }
+    }
 }
 
 impl Manifest {

@@ -2,45 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use serde_saphyr::Spanned;
 use tidemill_stream::clock::Timestamp;
-use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
 use tidemill_stream::name::StreamName;
 
 use super::error::{Mistake, Place, Problem};
-use super::fields::{Legal, Mistakes, Part, entries, items, nearest, text, wrong_type};
+use super::fields::{Mistakes, Part, entries, items, nearest, text, wrong_type};
+use super::legal::{
+    ALLOW, ALLOW_SECTION, BATCH_SIZE, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST, MEMORY,
+    NAME, PATH, Plain, RETENTION, SHARDS, START, STREAM, STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE,
+    TRIGGERS,
+};
 use super::tree::{Name, Node, Value};
 use super::{FunctionSpec, Manifest, Start, StreamSpec, TriggerSpec};
-use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
-use crate::functions::{FunctionName, FunctionSettings};
-use crate::limits::{self, EMIT_STREAMS_MAX};
-
-const MANIFEST: Legal = Legal { fields: &["streams", "functions", "triggers", "ingest"], planned: &[] };
-const STREAM: Legal = Legal {
-    fields: &["shards", "retention"],
-    planned: &[
-        ("mode", "streams are provisioned: say how many shards"),
-        ("capacity", "shards have no throughput limits"),
-    ],
-};
-const FUNCTION: Legal = Legal {
-    fields: &["path", "memory", "timeout", "config", "allow"],
-    planned: &[("secrets", "functions get no secrets"), ("isolation", "instances are kept warm between batches")],
-};
-const ALLOW: Legal = Legal { fields: &["emit"], planned: &[("http", "functions cannot call out")] };
-const TRIGGER: Legal = Legal {
-    fields: &["name", "stream", "function", "start", "batch_size"],
-    planned: &[
-        ("window", "a batch is delivered as soon as there are records"),
-        ("parallelization", "each shard delivers one batch at a time"),
-        ("retries", "a failed batch is retried until it succeeds"),
-        ("on_failure", "a failed batch is retried until it succeeds"),
-        ("filter", "every record is delivered"),
-        ("semantics", "there is one kind of trigger"),
-    ],
-};
+use crate::functions::FunctionName;
+use crate::limits;
 
 /// Reads a manifest, or all that is wrong with it.
 pub(super) fn manifest(folder: &Path, yaml: &str) -> Result<Manifest, Vec<Mistake>> {
@@ -67,15 +44,28 @@ fn unreadable(error: &serde_saphyr::Error) -> Mistake {
     if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
         return Mistake { place, problem: Problem::DuplicateKey { key: key.clone() } };
     }
-    let message = error.to_string();
-    let suffix = format!(" at line {}, column {}", place.line, place.column); // said already, in front
-    let message = message.strip_suffix(&suffix).unwrap_or(&message).to_owned();
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::MultipleDocuments { .. } => {
+            "a second YAML document begins here; a manifest is one: take the '---' away".to_owned()
+        }
+        serde_saphyr::Error::UnknownAnchor { .. } => {
+            "this alias names an anchor that no value above has; write the value itself".to_owned()
+        }
+        // Only the keys of maps are read as one kind of value.
+        serde_saphyr::Error::Unexpected { .. } => "a name must be a plain text".to_owned(),
+        other => {
+            let message = other.to_string();
+            let suffix = format!(" at line {}, column {}", place.line, place.column); // said already, in front
+            let message = message.strip_suffix(&suffix).unwrap_or(&message);
+            format!("this is not YAML: {message}; look at indentation, quotes and brackets, here and above")
+        }
+    };
     Mistake { place, problem: Problem::Yaml { message } }
 }
 
 fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest {
-    let streams = named(part, "streams", mistakes);
-    let functions = named(part, "functions", mistakes);
+    let streams = named(part, &STREAMS, mistakes);
+    let functions = named(part, &FUNCTIONS, mistakes);
     let known = Known { streams, functions };
     Manifest {
         streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
@@ -86,16 +76,14 @@ fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest
 }
 
 /// The entries of a section that maps names to parts.
-fn named<'a>(part: &Part<'a>, field: &str, mistakes: &mut Mistakes) -> &'a [(Name, Node)] {
-    part.get(field).and_then(|node| entries(node, &part.what(field), mistakes)).unwrap_or_default()
+fn named<'a>(part: &Part<'a>, field: &Plain, mistakes: &mut Mistakes) -> &'a [(Name, Node)] {
+    part.get(field.name).and_then(|node| entries(node, &part.what(field.name), mistakes)).unwrap_or_default()
 }
 
 fn stream(name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<StreamSpec> {
     let part = Part::open(node, format!("stream '{}'", name.text), &STREAM, mistakes)?;
-    let shards = part.integer("shards", 1, SHARDS_PER_STREAM_MAX.into(), mistakes).unwrap_or(1);
-    let (shortest, longest) = (limits::RETENTION_MIN, limits::RETENTION_MAX);
-    let retention = part.duration("retention", shortest, longest, mistakes).unwrap_or(RETENTION_DEFAULT);
-    let shards = u32::try_from(shards).unwrap_or(SHARDS_PER_STREAM_MAX);
+    let shards = u32::try_from(part.count(&SHARDS, mistakes)).unwrap_or(u32::MAX);
+    let retention = part.duration(&RETENTION, mistakes);
     stream_name(&name.text, name.place, mistakes).map(|name| StreamSpec { name, shards, retention })
 }
 
@@ -113,23 +101,13 @@ fn function(
 ) -> Option<FunctionSpec> {
     let function_name = function_name(name, mistakes);
     let part = Part::open(node, format!("function '{}'", name.text), &FUNCTION, mistakes)?;
-    let (least, most) = (MEMORY_BYTES_MIN as u64, MEMORY_BYTES_MAX as u64);
-    let memory_bytes = part.size_bytes("memory", least, most, mistakes).and_then(|bytes| usize::try_from(bytes).ok());
-    let (shortest, longest) = (Duration::from_millis(TIMEOUT_MS_MIN), Duration::from_millis(TIMEOUT_MS_MAX));
-    let timeout = part.duration("timeout", shortest, longest, mistakes);
+    let memory_bytes = usize::try_from(part.size_bytes(&MEMORY, mistakes)).unwrap_or(usize::MAX);
+    let timeout = part.duration(&TIMEOUT, mistakes);
     let config = config(&part, mistakes);
     let emit = emit(&part, known, mistakes);
-    let path = part.need("path", "functions/score", mistakes)?;
-    let path = text(path, part.what("path"), mistakes)?;
-    let default = FunctionSettings::default();
-    Some(FunctionSpec {
-        name: function_name?,
-        path: folder.join(path),
-        memory_bytes: memory_bytes.unwrap_or(default.memory_bytes),
-        timeout: timeout.unwrap_or(default.timeout),
-        config,
-        emit,
-    })
+    let path = part.need(&PATH, mistakes)?;
+    let path = text(path, part.what(PATH.name), mistakes)?;
+    Some(FunctionSpec { name: function_name?, path: folder.join(path), memory_bytes, timeout, config, emit })
 }
 
 fn function_name(name: &Name, mistakes: &mut Mistakes) -> Option<FunctionName> {
@@ -139,8 +117,8 @@ fn function_name(name: &Name, mistakes: &mut Mistakes) -> Option<FunctionName> {
 
 fn config(part: &Part<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
     let mut config = BTreeMap::new();
-    for (name, node) in named(part, "config", mistakes) {
-        let what = format!("'{}' in {}", name.text, part.what("config"));
+    for (name, node) in named(part, &CONFIG, mistakes) {
+        let what = format!("'{}' in {}", name.text, part.what(CONFIG.name));
         if let Some(value) = text(node, what, mistakes) {
             config.insert(name.text.clone(), value.to_owned());
         }
@@ -150,13 +128,13 @@ fn config(part: &Part<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> 
 
 /// The streams that a function may emit to.
 fn emit(function: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> BTreeSet<StreamName> {
-    let allow = function.get("allow");
+    let allow = function.get(ALLOW_SECTION.name);
     let allow = allow.and_then(|node| Part::open(node, format!("allow of {}", function.within), &ALLOW, mistakes));
-    let Some((part, node)) = allow.and_then(|part| part.get("emit").map(|node| (part, node))) else {
+    let Some((part, node)) = allow.and_then(|part| part.get(EMIT.name).map(|node| (part, node))) else {
         return BTreeSet::new();
     };
-    let items = items(part.what("emit"), node, "a list of streams like [alerts]", EMIT_STREAMS_MAX, mistakes);
-    let name = |item| reference(&part, "stream", item, known.streams, mistakes).map(StreamName::parse);
+    let items = items(part.what(EMIT.name), node, "a list of streams like [alerts]", EMIT_MAX, mistakes);
+    let name = |item| reference(&part, STREAM_NAME.name, item, known.streams, mistakes).map(StreamName::parse);
     // A name that is illegal was told where the stream is.
     items.iter().filter_map(name).flatten().collect()
 }
@@ -168,13 +146,15 @@ struct Known<'a> {
 }
 
 fn triggers(part: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<TriggerSpec> {
-    let Some(node) = part.get("triggers") else { return Vec::new() };
+    let Some(node) = part.get(TRIGGERS.name) else { return Vec::new() };
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         Value::Null => &[],
         other => {
-            mistakes
-                .note(node.place, wrong_type(part.what("triggers"), "a list (each item begins with '- name:')", other));
+            mistakes.note(
+                node.place,
+                wrong_type(part.what(TRIGGERS.name), "a list (each item begins with '- name:')", other),
+            );
             &[]
         }
     };
@@ -190,27 +170,26 @@ fn trigger<'a>(
     mistakes: &mut Mistakes,
 ) -> Option<TriggerSpec> {
     let part = Part::open(node, trigger_within(node), &TRIGGER, mistakes)?;
-    let name = part.need("name", "score-orders", mistakes).and_then(|node| trigger_name(&part, node, lines, mistakes));
-    let stream = part.need("stream", "orders", mistakes);
-    let stream = stream.and_then(|node| reference(&part, "stream", node, known.streams, mistakes));
-    let function = part.need("function", "score", mistakes);
-    let function = function.and_then(|node| reference(&part, "function", node, known.functions, mistakes));
-    let start = part.need("start", "trim-horizon", mistakes).and_then(|node| start(&part, node, mistakes));
-    let batch = part.integer("batch_size", 1, limits::BATCH_RECORDS_MAX as u64, mistakes);
-    let batch = batch.and_then(|records| usize::try_from(records).ok());
+    let name = part.need(&NAME, mistakes).and_then(|node| trigger_name(&part, node, lines, mistakes));
+    let stream = part.need(&STREAM_NAME, mistakes);
+    let stream = stream.and_then(|node| reference(&part, STREAM_NAME.name, node, known.streams, mistakes));
+    let function = part.need(&FUNCTION_NAME, mistakes);
+    let function = function.and_then(|node| reference(&part, FUNCTION_NAME.name, node, known.functions, mistakes));
+    let start = part.need(&START, mistakes).and_then(|node| start(&part, node, mistakes));
+    let batch_records_max = usize::try_from(part.count(&BATCH_SIZE, mistakes)).unwrap_or(usize::MAX);
     Some(TriggerSpec {
         name: name?.to_owned(),
         stream: StreamName::parse(stream?).ok()?, // an illegal name was noted where the stream is
         function: FunctionName::parse(function?).ok()?, // so was this
         start: start?,
-        batch_records_max: batch.unwrap_or(limits::BATCH_RECORDS_DEFAULT),
+        batch_records_max,
     })
 }
 
 /// How messages call a trigger: by its name, if it has one.
 fn trigger_within(node: &Node) -> String {
     let Value::Map(entries) = &node.value else { return "a trigger".to_owned() };
-    let name = entries.iter().find(|(name, _)| name.text == "name").map(|(_, node)| &node.value);
+    let name = entries.iter().find(|(name, _)| name.text == NAME.name).map(|(_, node)| &node.value);
     if let Some(Value::Text(name)) = name { format!("trigger '{name}'") } else { "a trigger".to_owned() }
 }
 
@@ -220,7 +199,7 @@ fn trigger_name<'a>(
     lines: &mut BTreeMap<&'a str, u64>,
     mistakes: &mut Mistakes,
 ) -> Option<&'a str> {
-    let name = text(node, part.what("name"), mistakes)?;
+    let name = text(node, part.what(NAME.name), mistakes)?;
     check_trigger_name(name, node.place, mistakes);
     if let Some(first_line) = lines.get(name) {
         mistakes.note(node.place, Problem::Duplicate { name: name.to_owned(), first_line: *first_line });
@@ -255,14 +234,14 @@ fn reference<'a>(
 }
 
 fn start(part: &Part<'_>, node: &Node, mistakes: &mut Mistakes) -> Option<Start> {
-    let given = text(node, part.what("start"), mistakes)?;
+    let given = text(node, part.what(START.name), mistakes)?;
     let start = match given {
         "trim-horizon" => Some(Start::TrimHorizon),
         "latest" => Some(Start::Latest),
         time => timestamp(time).map(Start::At),
     };
     if start.is_none() {
-        mistakes.note(node.place, Problem::Start { what: part.what("start"), given: given.to_owned() });
+        mistakes.note(node.place, Problem::Start { what: part.what(START.name), given: given.to_owned() });
     }
     start
 }
@@ -276,8 +255,7 @@ fn check_trigger_name(name: &str, place: Place, mistakes: &mut Mistakes) {
     let max = limits::TRIGGER_NAME_CHARS_MAX;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !(1..=max).contains(&name.len()) || !name.bytes().all(legal) {
-        let message =
-            format!("'{name}' is not a trigger name: use 1 to {max} characters of a-z, A-Z, 0-9, '_' and '-'");
+        let message = format!("'{name}' is not a trigger name: use {TRIGGER_NAME_RULE}");
         mistakes.note(place, Problem::Name { message });
     }
 }

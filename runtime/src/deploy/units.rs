@@ -7,7 +7,8 @@ pub(super) const DURATION_UNITS: &str = "ms, s, m, h, d";
 /// The units of a size, for messages.
 pub(super) const SIZE_UNITS: &str = "B, KiB, MiB, GiB";
 
-/// Reads `1500ms`, `5s`, `10m`, `24h` or `7d`: a whole number and a unit. `None` for anything else.
+/// Reads `1500ms`, `5s`, `10m`, `24h` or `7d`: a whole number and a unit. `None` for anything else. What is too large to
+/// count is the largest there is, which no range takes.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (amount, unit) = split(text)?;
     let millis = match unit {
@@ -18,10 +19,10 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         "d" => 24 * 3600 * 1000,
         _ => return None,
     };
-    amount.checked_mul(millis).map(Duration::from_millis)
+    Some(Duration::from_millis(amount.saturating_mul(millis)))
 }
 
-/// Reads `512B`, `64KiB`, `64MiB` or `1GiB`: a whole number and a unit, in bytes. `None` for anything else.
+/// Reads `512B`, `64KiB`, `64MiB` or `1GiB`: a whole number and a unit, in bytes. `None` for anything else; too large as above.
 pub(super) fn size_bytes(text: &str) -> Option<u64> {
     let (amount, unit) = split(text)?;
     let shift = match unit {
@@ -31,14 +32,15 @@ pub(super) fn size_bytes(text: &str) -> Option<u64> {
         "GiB" => 30,
         _ => return None,
     };
-    amount.checked_mul(1 << shift)
+    Some(amount.saturating_mul(1 << shift))
 }
 
 /// The number and the unit; a blank between them is allowed.
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (amount, unit) = text.split_at(digits);
-    Some((amount.parse().ok()?, unit.trim_start()))
+    let amount = if digits == 0 { return None } else { amount.parse().unwrap_or(u64::MAX) };
+    Some((amount, unit.trim_start()))
 }
 
 /// A duration as a manifest would give it.
@@ -66,7 +68,7 @@ mod tests {
         {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "5", "s", "5 sec", "-5s", "1.5s", "99999999999999999999s", "9999999999999999d"] {
+        for bad in ["", "5", "s", "5 sec", "-5s", "1.5s", "99999999999999999999"] {
             assert_eq!(duration(bad), None, "{bad}");
         }
     }
@@ -76,9 +78,17 @@ mod tests {
         for (text, bytes) in [("1B", 1), ("2KiB", 2048), ("64MiB", 64 << 20), ("1GiB", 1 << 30)] {
             assert_eq!(size_bytes(text), Some(bytes), "{text}");
         }
-        for bad in ["64", "64MB", "MiB", "64mib", "99999999999999GiB"] {
+        for bad in ["64", "64MB", "MiB", "64mib"] {
             assert_eq!(size_bytes(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_too_large_to_count_is_the_largest() {
+        for text in ["99999999999999999999s", "9999999999999999999d"] {
+            assert_eq!(duration(text), Some(Duration::from_millis(u64::MAX)), "{text}");
+        }
+        assert_eq!(size_bytes("99999999999999GiB"), Some(u64::MAX));
     }
 
     #[test]

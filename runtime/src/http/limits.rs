@@ -72,3 +72,5 @@ pub const ITERATOR_CHARS_MAX: usize = 512;
 pub(super) const VIOLATIONS_MAX: usize = 10;
 /// Characters of a wrong value that an answer repeats.
 pub(super) const ECHO_CHARS_MAX: usize = 256;
+/// How long the answer to an order to apply the manifest waits for the outcome: functions may be built meanwhile.
+pub(super) const APPLY_TIMEOUT: Duration = Duration::from_mins(10);

@@ -1,5 +1,5 @@
 //! The door: the Kinesis API over HTTP/1.1 and HTTP/2, plain HTTP for those who have no SDK, and what an operator reads
-//! (`/health`, `/metrics`, `/status`, `/functions/NAME/log`).
+//! (`/health`, `/metrics`, `/status`, `/deployment`, `/functions/NAME/log`).
 //!
 //! Promises that what is doubtful stays outside: a request is bounded, parsed and checked here, and only domain types
 //! go further. It must not know of triggers, functions or the manifest; it meets them in the store, and reads their
@@ -9,6 +9,7 @@ mod auth;
 mod codec;
 mod constraint;
 mod context;
+mod deployment;
 mod dispatch;
 mod error;
 mod ingest;
@@ -28,6 +29,7 @@ use prometheus_client::registry::Registry;
 use tidemill_stream::store::Store;
 
 pub use auth::{Defaults, InvalidDefault};
+pub use deployment::{ApplyOrder, DeploymentAccess, NotApplied};
 pub use ingest::{Ingest, IngestSettings, InvalidOrigin, InvalidToken, Origin, Origins, TokenDigest};
 pub use iterator::IteratorKey;
 pub use limits::HttpLimits;
@@ -68,6 +70,8 @@ pub struct HttpState {
     pub registry: Arc<Registry>,
     /// What `GET /status` shows.
     pub status: StatusProvider,
+    /// What `GET /deployment` shows and `POST /deployment` orders.
+    pub deployment: DeploymentAccess,
     /// What `GET /functions/NAME/log` shows.
     pub log: LogProvider,
     /// Who may put over plain HTTP.

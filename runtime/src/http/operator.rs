@@ -71,7 +71,7 @@ pub(super) async fn function_log(
     answer(StatusCode::NOT_FOUND, &json!({ "__type": "ResourceNotFoundException", "message": message }))
 }
 
-fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+pub(super) fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 

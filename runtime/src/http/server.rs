@@ -26,7 +26,7 @@ use tower::ServiceExt;
 use super::dispatch::{Door, kinesis};
 use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
-use super::{HttpLimits, HttpState, ingest, operator};
+use super::{HttpLimits, HttpState, deployment, ingest, operator};
 use crate::tasks::Tasks;
 
 /// How long to wait when the system has no socket to give.
@@ -60,6 +60,7 @@ fn router(state: HttpState) -> Router {
         .route("/health", get(operator::health))
         .route("/metrics", get(operator::metrics))
         .route("/status", get(operator::status))
+        .route("/deployment", get(deployment::show).post(deployment::apply))
         .route("/functions/{name}/log", get(operator::function_log))
         .with_state(Arc::new(Door::new(state)))
 }

@@ -3,9 +3,12 @@
 //! Its positions are fixed durably when it is created, those of `latest` too, so that a restart neither skips nor
 //! repeats what arrived before.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use rand::Rng;
+use tidemill_stream::clock::Timestamp;
 use tidemill_stream::cursor::TriggerId;
 use tidemill_stream::engine::{Bound, Change, Document, DocumentError, Durability, Expect, Key, Revision, StreamId};
 use tidemill_stream::error::StoreError;
@@ -15,7 +18,7 @@ use tidemill_stream::store::Store;
 use tidemill_stream::stream::Stream;
 use tracing::info;
 
-use crate::deploy::{Start, TriggerSpec};
+use crate::deploy::{Start, TriggerItem, TriggerSpec};
 
 /// All documents of triggers begin so.
 pub(crate) const PREFIX: &str = "trigger/";
@@ -86,6 +89,34 @@ impl From<Start> for StoredStart {
             Start::TrimHorizon => Self::TrimHorizon,
             Start::Latest => Self::Latest,
             Start::At(time) => Self::At(time.as_millis()),
+        }
+    }
+}
+
+impl From<StoredStart> for Start {
+    fn from(start: StoredStart) -> Self {
+        match start {
+            StoredStart::TrimHorizon => Self::TrimHorizon,
+            StoredStart::Latest => Self::Latest,
+            StoredStart::At(millis) => Self::At(Timestamp::from_millis(millis)),
+        }
+    }
+}
+
+/// The triggers that have documents. How large their batches were is not kept.
+pub(crate) async fn kept(store: &Store) -> Result<BTreeMap<String, TriggerItem>, TriggerError> {
+    let mut found = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.engine().list(PREFIX, after.as_ref(), PAGE_DOCUMENTS).await;
+        let page = page.map_err(|error| failed("(all)", error.into()))?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.key.clone());
+        for document in &page {
+            let name = document.key.as_str().strip_prefix(PREFIX).unwrap_or_default();
+            let Stored { stream, function, start, .. } = decode(document).map_err(|source| failed(name, source))?;
+            let start = Start::from(start).to_string();
+            found.insert(name.to_owned(), TriggerItem { stream, function, start, batch_size: None });
         }
     }
 }
@@ -275,8 +306,6 @@ fn failed(trigger: &str, source: StoreError) -> TriggerError {
 
 #[cfg(test)]
 mod tests {
-    use tidemill_stream::clock::Timestamp;
-
     use super::*;
 
     #[test]

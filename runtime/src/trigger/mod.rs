@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::document::TriggerError;
-pub(crate) use self::document::{PREFIX, of_document as read_document};
+pub(crate) use self::document::{PREFIX, kept as kept_triggers, of_document as read_document};
 use self::supervisor::{Command, Supervisor};
 use crate::deploy::TriggerSpec;
 use crate::functions::{Deployment, FunctionName, Invoke};

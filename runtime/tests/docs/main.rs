@@ -13,6 +13,7 @@ mod backup;
 mod cli;
 mod limits;
 mod links;
+mod manifest;
 mod metrics;
 mod page;
 #[allow(dead_code, reason = "shared with the tests of other commands")]

@@ -4,6 +4,7 @@
 
 mod client;
 mod damage;
+mod deployment;
 mod ingest;
 mod node;
 mod operator;

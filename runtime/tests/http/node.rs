@@ -7,12 +7,16 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use tidemill::http::{Defaults, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey, serve};
+use tidemill::http::{
+    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey,
+    serve,
+};
 use tidemill::tasks::Tasks;
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 pub(crate) const START: u64 = 1_763_859_985_123;
 pub(crate) const JSON: &str = "application/x-amz-json-1.1";
@@ -65,6 +69,15 @@ impl Node {
     }
 
     pub(crate) async fn with_limits(limits: HttpLimits) -> Self {
+        Self::serving(limits, None).await
+    }
+
+    /// A node whose deployments these orders go to.
+    pub(crate) async fn with_orders(orders: mpsc::Sender<ApplyOrder>) -> Self {
+        Self::serving(HttpLimits::default(), Some(orders)).await
+    }
+
+    async fn serving(limits: HttpLimits, orders: Option<mpsc::Sender<ApplyOrder>>) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(START));
         let store = Store::open(Arc::new(Memory::new(clock.clone())), clock.clone()).await.unwrap();
         let ingest = Ingest::default();
@@ -78,6 +91,7 @@ impl Node {
             metrics,
             registry: Arc::new(registry),
             status: Arc::new(|| json!({ "triggers": [] })),
+            deployment: DeploymentAccess { shown: Arc::new(|| json!({ "streams": {} })), orders },
             log: Arc::new(|question| Box::pin(async move { Some(json!({ "asked": format!("{question:?}") })) })),
             ingest: ingest.clone(),
             limits,

@@ -20,6 +20,8 @@ use crate::error::ClientError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than the node's own deadline.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+/// How long a node may take to apply its manifest: longer than its own deadline.
+const APPLY_TIMEOUT: Duration = Duration::from_mins(11);
 
 /// The HTTP status of a node that works in part only.
 const DEGRADED: u16 = 503;
@@ -114,9 +116,19 @@ impl Client {
 
     /// What the node does: its `GET /status`.
     pub async fn status(&self) -> Result<serde_json::Value, ClientError> {
-        let response = self.http.get(format!("{}/status", self.endpoint)).send().await?;
-        let body = answered(response).await?;
-        serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation: "status", source })
+        told(self.http.get(format!("{}/status", self.endpoint)), "status").await
+    }
+
+    /// What the node has: its `GET /deployment`.
+    pub async fn deployment(&self) -> Result<serde_json::Value, ClientError> {
+        let request = self.http.get(format!("{}/deployment", self.endpoint));
+        told(request, "deployment").await
+    }
+
+    /// Has the node read its manifest again and apply it; the steps that it took.
+    pub async fn apply_deployment(&self) -> Result<serde_json::Value, ClientError> {
+        let request = self.http.post(format!("{}/deployment", self.endpoint)).timeout(APPLY_TIMEOUT);
+        told(request, "deployment").await
     }
 
     /// Whether the node works: its `GET /health`. What does not is named, one line each; nothing is: all of it works.
@@ -172,6 +184,11 @@ impl Client {
 
 pub(crate) fn unreadable(operation: Operation, source: serde_json::Error) -> ClientError {
     ClientError::Unreadable { operation: operation.name(), source }
+}
+
+async fn told(request: reqwest::RequestBuilder, operation: &'static str) -> Result<serde_json::Value, ClientError> {
+    let body = answered(request.send().await?).await?;
+    serde_json::from_slice(&body).map_err(|source| ClientError::Unreadable { operation, source })
 }
 
 /// The body of an answer, or the error in it.

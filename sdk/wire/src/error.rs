@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The body of an error answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// The error's name, perhaps behind a namespace and `#`.
-    #[serde(rename = "__type")]
+    /// The error's name, perhaps behind a namespace and `#`; empty where the answer is not of the Kinesis API.
+    #[serde(rename = "__type", default)]
     pub kind: String,
     /// What was wrong.
     #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]

@@ -55,6 +55,12 @@ impl TokenDigest {
         Self(Sha256::digest(token).into())
     }
 
+    /// Its first 8 digits, which tell it from others.
+    pub fn beginning(&self) -> String {
+        let [first, second, third, fourth, ..] = self.0;
+        format!("{first:02x}{second:02x}{third:02x}{fourth:02x}")
+    }
+
     /// Reads 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         let digits = text.as_bytes();
@@ -95,6 +101,12 @@ impl Default for Origins {
 /// An origin as browsers write it: `https://app.example.com`, with a port where it is not the scheme's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A text that is no origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

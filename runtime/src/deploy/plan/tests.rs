@@ -1,0 +1,187 @@
+//! What is planned for each kind of difference, as one line a step.
+
+use std::path::Path;
+
+use super::*;
+use crate::deploy::Manifest;
+use crate::functions::Version;
+
+const BASE: &str = "
+streams:
+  orders: { shards: 2 }
+functions:
+  score: { path: a, config: { threshold: '5.5' } }
+triggers:
+  - { name: t, stream: orders, function: score, start: trim-horizon }
+";
+
+/// What a manifest asks for; the path of a function stands for its wasm.
+fn inventory(text: &str) -> Inventory {
+    let manifest = Manifest::parse("deploy.yaml", Path::new(""), text).unwrap();
+    let version = |path: &Path| Version::of(path.as_os_str().as_encoded_bytes());
+    let versions = manifest.functions.iter().map(|spec| (spec.name.clone(), version(&spec.path))).collect();
+    Inventory::wanted(&manifest, &versions)
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(ToString::to_string).collect()
+}
+
+/// What is planned when a text of the manifest becomes another.
+fn changed(from: &str, to: &str) -> Vec<String> {
+    assert!(BASE.contains(from), "{from}");
+    lines(&Plan::between(&inventory(BASE), &inventory(&BASE.replace(from, to))))
+}
+
+fn check(from: &str, to: &str, expected: &[&str]) {
+    assert_eq!(changed(from, to), expected, "{from:?} becomes {to:?}");
+}
+
+#[test]
+fn all_of_it_is_new_to_a_node_that_has_nothing() {
+    let plan = Plan::between(&Inventory::default(), &inventory(BASE));
+    let version = &Version::of(b"a").to_string()[..12];
+    let expected = [
+        "+ stream orders: shards 2, retention 24h".to_owned(),
+        format!("+ function score: version {version}, memory 64MiB, timeout 5s, config.threshold \"5.5\""),
+        "+ trigger t: stream orders, function score, start trim-horizon, batch_size 100".to_owned(),
+    ];
+    assert_eq!(lines(&plan), expected);
+    assert_eq!(plan.summary(), "3 new.");
+}
+
+#[test]
+fn the_same_again_is_nothing() {
+    let plan = Plan::between(&inventory(BASE), &inventory(BASE));
+    assert_eq!((plan.steps.len(), plan.unchanged, plan.has_changes()), (0, 3, false));
+    assert_eq!(plan.summary(), "Nothing changes: the node is as the manifest says.");
+}
+
+#[test]
+fn a_function_changes_in_just_what_is_another() {
+    check("'5.5'", "'6'", &["~ function score: config.threshold \"5.5\" -> \"6\""]);
+    check(
+        "{ threshold: '5.5' }",
+        "{ limit: a }",
+        &["~ function score: config.limit \"a\"; config.threshold \"5.5\" -> nothing"],
+    );
+    check(
+        "path: a",
+        "path: a, memory: 1GiB, timeout: 90s",
+        &["~ function score: memory 64MiB -> 1GiB; timeout 5s -> 90s"],
+    );
+    let (old, new) = (Version::of(b"a").to_string(), Version::of(b"b").to_string());
+    check("path: a", "path: b", &[&format!("~ function score: version {} -> {}", &old[..12], &new[..12])]);
+}
+
+#[test]
+fn a_trigger_goes_on_or_starts_afresh() {
+    check("start: trim-horizon", "start: trim-horizon, batch_size: 7", &["~ trigger t: batch_size 100 -> 7"]);
+    check(
+        "start: trim-horizon",
+        "start: 2026-11-22T00:00:00Z",
+        &[
+            "~ trigger t: start trim-horizon -> 2026-11-22T00:00:00Z; it forgets how far it has come, and starts afresh at \
+         2026-11-22T00:00:00Z of 'orders'",
+        ],
+    );
+    check(
+        "name: t",
+        "name: u",
+        &[
+            "+ trigger u: stream orders, function score, start trim-horizon, batch_size 100",
+            "- trigger t: how far it has come is forgotten",
+        ],
+    );
+}
+
+#[test]
+fn a_batch_size_that_is_not_known_is_no_change() {
+    let mut has = inventory(BASE);
+    has.triggers.get_mut("t").unwrap().batch_size = None;
+    assert_eq!(lines(&Plan::between(&has, &inventory(BASE))), Vec::<String>::new());
+}
+
+#[test]
+fn a_stream_that_is_not_named_stays() {
+    let wanted = inventory("streams: { new: }");
+    let plan = Plan::between(&inventory(BASE), &wanted);
+    assert_eq!(
+        lines(&plan),
+        [
+            "+ stream new: shards 1, retention 24h",
+            "- function score",
+            "- trigger t: how far it has come is forgotten",
+            "= stream orders: is not in the manifest and stays, with its data; 'tidemill stream delete orders' deletes it",
+        ]
+    );
+    assert_eq!(plan.summary(), "1 new, 2 removed.");
+    let only_kept = Plan::between(&inventory("streams: { old: }"), &Inventory::default());
+    assert!(!only_kept.has_changes() && only_kept.steps.len() == 1, "{only_kept:?}");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_the_remedy() {
+    for (to, reason) in [
+        (
+            "shards: 3",
+            "has 2 shards and the manifest says 3: changing the number of shards is not supported yet; write \
+                       'shards: 2', or delete the stream first",
+        ),
+        (
+            "shards: 2, retention: 48h",
+            "keeps records for 24h and the manifest says 48h: changing the retention is not \
+                                       supported yet; write 'retention: 24h', or delete the stream first",
+        ),
+    ] {
+        let plan = Plan::between(&inventory(BASE), &inventory(&BASE.replace("shards: 2", to)));
+        assert_eq!(plan.refusals().collect::<Vec<_>>(), [format!("the stream 'orders' {reason}")]);
+        assert_eq!(plan.summary(), "One change is not possible (!), so nothing is applied.");
+    }
+}
+
+#[test]
+fn a_trigger_of_a_stream_that_is_made_anew_starts_afresh() {
+    let mut has = inventory(BASE);
+    has.streams.clear();
+    let plan = Plan::between(&has, &inventory(BASE));
+    assert_eq!(lines(&plan)[1], "~ trigger t: the stream 'orders' is made anew: it starts afresh there");
+    assert_eq!((plan.steps.len(), plan.unchanged), (2, 1));
+}
+
+#[test]
+fn who_may_put_is_named_and_no_token_shown() {
+    let digest = "9e78bcb94091b75109fd6773524fc8d6a4f8a6dfb3dae39a9c26c5001879bcf3";
+    let ingest = format!("ingest: {{ tokens: [{{ env: A }}, {{ sha256: {digest} }}], cors: {{ origins: ['*'] }} }}");
+    let (open, guarded) = (Inventory::default(), inventory(&ingest));
+    assert_eq!(lines(&Plan::between(&open, &guarded)), ["~ ingest: tokens env A, sha256 9e78bcb9…; cors.origins *"]);
+    assert_eq!(
+        lines(&Plan::between(&guarded, &open)),
+        ["~ ingest: tokens env A, sha256 9e78bcb9… -> nothing; cors.origins * -> nothing",]
+    );
+    assert!(!serde_json::to_string(&guarded).unwrap().contains(&digest[8..]), "{guarded:?}");
+}
+
+#[test]
+fn a_long_value_is_cut_and_an_odd_one_escaped() {
+    let of = |value: String| {
+        let mut inventory = inventory(BASE);
+        inventory.functions.get_mut("score").unwrap().config.insert("threshold".to_owned(), value);
+        inventory
+    };
+    let (long, longer) = (of("x".repeat(60)), of("x".repeat(61)));
+    let cut = format!("config.threshold changes behind \"{}…\"", "x".repeat(48));
+    assert_eq!(lines(&Plan::between(&long, &longer)), [format!("~ function score: {cut}")]);
+    let odd = Plan::between(&long, &of("\u{1b}[2J".to_owned()));
+    assert!(lines(&odd)[0].ends_with(r#"-> "\u{1b}[2J""#), "{odd:?}");
+}
+
+#[test]
+fn a_plan_is_json_that_can_be_read_again() {
+    let plan = Plan::between(&inventory("streams: { old: }"), &inventory(BASE));
+    let text = serde_json::to_string(&plan).unwrap();
+    assert!(
+        text.contains(r#"{"action":"add","kind":"stream","name":"orders","settings":[{"name":"shards","from":null"#)
+    );
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+}

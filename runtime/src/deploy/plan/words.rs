@@ -1,0 +1,190 @@
+//! Settings, steps and plans in words.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Action, Kind, Plan, Setting, Step, Words};
+use crate::deploy::inventory::{FunctionItem, IngestItem, StreamItem, TriggerItem};
+use crate::deploy::units::{print_duration, print_size};
+
+/// Before the name of a value of a function's configuration.
+const CONFIG: &str = "config.";
+/// Characters of a value that are shown.
+const VALUE_CHARS_MAX: usize = 48;
+/// Digits of a version that are shown.
+const VERSION_DIGITS: usize = 12;
+
+pub(super) fn stream(item: &StreamItem) -> Words {
+    vec![("shards".to_owned(), item.shards.to_string()), ("retention".to_owned(), duration(item.retention_ms))]
+}
+
+pub(super) fn function(item: &FunctionItem) -> Words {
+    let mut words = vec![
+        ("version".to_owned(), item.version.clone()),
+        ("memory".to_owned(), print_size(item.memory_bytes)),
+        ("timeout".to_owned(), duration(item.timeout_ms)),
+    ];
+    words.extend(item.config.iter().map(|(name, value)| (format!("{CONFIG}{name}"), value.clone())));
+    words.extend((!item.emit.is_empty()).then(|| ("allow.emit".to_owned(), item.emit.join(", "))));
+    words
+}
+
+pub(super) fn trigger(item: &TriggerItem) -> Words {
+    let mut words = vec![
+        ("stream".to_owned(), item.stream.clone()),
+        ("function".to_owned(), item.function.clone()),
+        ("start".to_owned(), item.start.clone()),
+    ];
+    words.extend(item.batch_size.map(|records| ("batch_size".to_owned(), records.to_string())));
+    words
+}
+
+pub(super) fn ingest(item: &IngestItem) -> Words {
+    let list = |name: &str, items: &[String]| (!items.is_empty()).then(|| (name.to_owned(), items.join(", ")));
+    [list("tokens", &item.tokens), list("cors.origins", &item.origins)].into_iter().flatten().collect()
+}
+
+fn duration(millis: u64) -> String {
+    print_duration(Duration::from_millis(millis))
+}
+
+/// What is said of a stream that the manifest does not name.
+pub(super) fn stays(name: &str) -> String {
+    format!("is not in the manifest and stays, with its data; 'tidemill stream delete {name}' deletes it")
+}
+
+/// Why a stream cannot be made what the manifest says.
+pub(super) fn refusal(name: &str, there: &StreamItem, wanted: &StreamItem) -> String {
+    if there.shards != wanted.shards {
+        let (open, plural) = (there.shards, if there.shards == 1 { "" } else { "s" });
+        return format!(
+            "the stream '{name}' has {open} shard{plural} and the manifest says {}: changing the number of shards is not \
+             supported yet; write 'shards: {open}', or delete the stream first",
+            wanted.shards
+        );
+    }
+    let (kept, said) = (duration(there.retention_ms), duration(wanted.retention_ms));
+    format!(
+        "the stream '{name}' keeps records for {kept} and the manifest says {said}: changing the retention is not \
+         supported yet; write 'retention: {kept}', or delete the stream first"
+    )
+}
+
+/// What follows from a step of a trigger.
+pub(super) fn of_trigger(step: &Step, wanted: Option<&TriggerItem>) -> Option<String> {
+    let changes = |name: &str| step.settings.iter().any(|setting| setting.name == name);
+    match (step.action, wanted) {
+        (Action::Remove, _) => Some("how far it has come is forgotten".to_owned()),
+        (Action::Change, Some(wanted)) if changes("stream") || changes("start") => {
+            let TriggerItem { stream, start, .. } = wanted;
+            Some(format!("it forgets how far it has come, and starts afresh at {start} of '{stream}'"))
+        }
+        _ => None,
+    }
+}
+
+impl Action {
+    /// The sign that stands for it.
+    pub const fn sign(self) -> char {
+        match self {
+            Self::Add => '+',
+            Self::Change => '~',
+            Self::Remove => '-',
+            Self::Keep => '=',
+            Self::Refuse => '!',
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stream => "stream",
+            Self::Function => "function",
+            Self::Trigger => "trigger",
+            Self::Ingest => "ingest",
+        })
+    }
+}
+
+impl Setting {
+    fn shown(&self, value: &str) -> String {
+        if self.name == "version" {
+            return value.chars().take(VERSION_DIGITS).collect();
+        }
+        let mut short: String = value.chars().take(VALUE_CHARS_MAX).collect();
+        if short.len() < value.len() {
+            short.push('…');
+        }
+        if self.name.starts_with(CONFIG) { format!("{short:?}") } else { short }
+    }
+}
+
+/// `timeout 5s -> 10s`
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, from, to } = self;
+        let shown = |value: &Option<String>| value.as_ref().map(|value| self.shown(value));
+        match (shown(from), shown(to)) {
+            (Some(from), Some(to)) if from == to => write!(f, "{name} changes behind {from}"),
+            (Some(from), Some(to)) => write!(f, "{name} {from} -> {to}"),
+            (None, Some(to)) => write!(f, "{name} {to}"),
+            (Some(from), None) => write!(f, "{name} {from} -> nothing"),
+            (None, None) => f.write_str(name),
+        }
+    }
+}
+
+impl Step {
+    /// What it is: `+ stream orders`.
+    pub fn head(&self) -> String {
+        let sign = self.action.sign();
+        match self.kind {
+            Kind::Ingest => format!("{sign} ingest"),
+            kind @ (Kind::Stream | Kind::Function | Kind::Trigger) => format!("{sign} {kind} {}", self.name),
+        }
+    }
+
+    /// What becomes of it: the settings of a new thing as one, those that change one by one, and what follows. A refusal
+    /// says all by its reason.
+    pub fn details(&self) -> Vec<String> {
+        let settings: Vec<String> = self.settings.iter().map(ToString::to_string).collect();
+        let mut details = match self.action {
+            Action::Add if !settings.is_empty() => vec![settings.join(", ")],
+            Action::Refuse => Vec::new(),
+            Action::Add | Action::Change | Action::Remove | Action::Keep => settings,
+        };
+        details.extend(self.note.clone());
+        details
+    }
+}
+
+/// One line: `~ function score: timeout 5s -> 10s; memory 64MiB -> 1GiB`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = self.details().join("; ");
+        let separator = if details.is_empty() { "" } else { ": " };
+        write!(f, "{}{separator}{details}", self.head())
+    }
+}
+
+impl Plan {
+    /// All of it in a sentence.
+    pub fn summary(&self) -> String {
+        let refused = self.count(Action::Refuse);
+        if refused > 0 {
+            let noun = if refused == 1 { "One change is" } else { "Some changes are" };
+            return format!("{noun} not possible (!), so nothing is applied.");
+        }
+        if !self.has_changes() {
+            return "Nothing changes: the node is as the manifest says.".to_owned();
+        }
+        let count = |action, done| {
+            let count = self.count(action);
+            (count > 0).then(|| format!("{count} {done}"))
+        };
+        let unchanged = (self.unchanged > 0).then(|| format!("{} unchanged", self.unchanged));
+        let parts = [count(Action::Add, "new"), count(Action::Change, "changed"), count(Action::Remove, "removed")];
+        format!("{}.", parts.into_iter().chain([unchanged]).flatten().collect::<Vec<_>>().join(", "))
+    }
+}
