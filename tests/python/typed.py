@@ -94,7 +94,7 @@ class Terminal:
     """A command that stays."""
 
     def __init__(self, command, folder, environment):
-        self.printed, self.changed, self.seen = [], threading.Condition(), 0
+        self.printed, self.changed, self.seen, self.has_ended = [], threading.Condition(), 0, False
         self.process = subprocess.Popen(
             ["bash", "-c", command], cwd=folder, env=environment, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -109,6 +109,7 @@ class Terminal:
                 self.changed.notify_all()
         with self.changed:
             self.printed.append("(the command has ended)")
+            self.has_ended = True
             self.changed.notify_all()
 
     def wait_for(self, expected):
@@ -117,8 +118,9 @@ class Terminal:
             ends = range(self.seen, len(self.printed) + 1)
             return next((end for end in ends if fits(expected, self.printed[self.seen : end])), None)
         with self.changed:
-            end = self.changed.wait_for(lambda: found() is not None, PATIENCE_S) and found()
-            assert end, differs(expected, self.printed[self.seen :])
+            self.changed.wait_for(lambda: self.has_ended or found() is not None, PATIENCE_S)
+            end = found()
+            assert end is not None, differs(expected, self.printed[self.seen :])
             self.seen = end
 
     def stop(self):
