@@ -84,7 +84,7 @@ impl From<Emission> for EmittedJson {
 }
 
 pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
-    log_to_stderr(LogFormat::Human, Some("error,tidemill::function=trace"))?;
+    log_to_stderr(LogFormat::Human, Some("error,tidemill::function=trace,tidemill::functions=error"))?;
     let (function, stream) = find(&args)?;
     let event = Event::read(&args.event, &args.key, Clock::system().now())?;
     let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
