@@ -63,7 +63,7 @@ fn a_function_changes_in_just_what_is_another() {
     check(
         "{ threshold: '5.5' }",
         "{ limit: a }",
-        &["~ function score: config.limit \"a\"; config.threshold \"5.5\" -> nothing"],
+        &["~ function score: config.limit \"a\" (new); config.threshold \"5.5\" -> nothing"],
     );
     check(
         "path: a",
@@ -154,7 +154,10 @@ fn who_may_put_is_named_and_no_token_shown() {
     let digest = "9e78bcb94091b75109fd6773524fc8d6a4f8a6dfb3dae39a9c26c5001879bcf3";
     let ingest = format!("ingest: {{ tokens: [{{ env: A }}, {{ sha256: {digest} }}], cors: {{ origins: ['*'] }} }}");
     let (open, guarded) = (Inventory::default(), inventory(&ingest));
-    assert_eq!(lines(&Plan::between(&open, &guarded)), ["~ ingest: tokens env A, sha256 9e78bcb9…; cors.origins *"]);
+    assert_eq!(
+        lines(&Plan::between(&open, &guarded)),
+        ["~ ingest: tokens env A, sha256 9e78bcb9… (new); cors.origins * (new)"]
+    );
     assert_eq!(
         lines(&Plan::between(&guarded, &open)),
         ["~ ingest: tokens env A, sha256 9e78bcb9… -> nothing; cors.origins * -> nothing",]

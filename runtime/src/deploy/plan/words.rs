@@ -148,7 +148,9 @@ impl Step {
     /// What becomes of it: the settings of a new thing as one, those that change one by one, and what follows. A refusal
     /// says all by its reason.
     pub fn details(&self) -> Vec<String> {
-        let settings: Vec<String> = self.settings.iter().map(ToString::to_string).collect();
+        let is_news = |setting: &Setting| self.action == Action::Change && setting.from.is_none();
+        let shown = |setting: &Setting| format!("{setting}{}", if is_news(setting) { " (new)" } else { "" });
+        let settings: Vec<String> = self.settings.iter().map(shown).collect();
         let mut details = match self.action {
             Action::Add if !settings.is_empty() => vec![settings.join(", ")],
             Action::Refuse => Vec::new(),
