@@ -5,7 +5,7 @@ anything in a line and a line `...` for any lines. A word behind `console` says 
 
 * nothing: in the page's second terminal, one shell for the whole page;
 * `node`: in a first terminal of its own, where the command stays until `stop`;
-* `eventually`: in the second terminal, and again until it prints what the page says;
+* `eventually`: in the second terminal, the whole block again until it prints what the page says;
 * `shows`: no command; what the first terminal then prints;
 * `stop`: the page says in words that Ctrl-C is pressed in the first terminal; what it then prints may follow.
 
@@ -78,12 +78,17 @@ class Shell:
         self.process.stdin.write(f"{command}\necho {mark}$?\n")
         self.process.stdin.flush()
         printed = []
-        for line in self.process.stdout:
-            before, found, code = line.rstrip("\n").partition(mark)
-            if found:
-                return printed + ([before] if before else []), int(code)
-            printed.append(before)
-        raise AssertionError(f"the shell ended: {printed}")
+        in_vain = threading.Timer(PATIENCE_S, os.killpg, (self.process.pid, signal.SIGKILL))
+        in_vain.start()
+        try:
+            for line in self.process.stdout:
+                before, found, code = line.rstrip("\n").partition(mark)
+                if found:
+                    return printed + ([before] if before else []), int(code)
+                printed.append(before)
+        finally:
+            in_vain.cancel()
+        raise AssertionError("\n".join([f"$ {command}", "does not end, or ended the shell. It printed:", *printed]))
 
     def close(self):
         self.process.stdin.close()
@@ -171,18 +176,18 @@ class Reader:
             expected = body.splitlines()
             assert fits(["...", *expected, "(the command has ended)"], terminal.printed), differs(expected, terminal.printed)
         else:
-            for command, expected in steps(body):
-                self.step(command, expected, again=word == "eventually")
+            end = time.monotonic() + (PATIENCE_S if word == "eventually" else 0)
+            while (wrong := self.type(body)) and time.monotonic() < end:
+                time.sleep(0.2)
+            assert not wrong, wrong
 
-    def step(self, command, expected, again):
-        begin = time.monotonic()
-        while True:
+    def type(self, body):
+        """What is not as the page says; `None` when all is."""
+        for command, expected in steps(body):
             printed, code = self.shell.type(command)
-            if fits(expected, printed):
-                return
-            if not again or time.monotonic() - begin > PATIENCE_S:
-                raise AssertionError(f"$ {command}   (exit code {code})\n{differs(expected, printed)}")
-            time.sleep(0.2)
+            if not fits(expected, printed):
+                return f"$ {command}   (exit code {code})\n{differs(expected, printed)}"
+        return None
 
 
 def copy(repository, folder):

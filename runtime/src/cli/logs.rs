@@ -9,7 +9,7 @@ use tidemill_client::{Client, ClientError};
 use tidemill_stream::clock::Timestamp;
 
 use super::asked::Asked;
-use super::output::{is_broken_pipe, to_stderr, to_stdout};
+use super::output::{is_broken_pipe, reader_gone, to_stderr, to_stdout};
 use super::patience::Patience;
 use super::signals::Stop;
 use super::text::{short_shard, terminal, time};
@@ -66,6 +66,7 @@ pub(super) async fn logs(args: LogsArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         biased;
         () = stop.received() => Ok(ExitCode::SUCCESS),
+        () = reader_gone() => Ok(ExitCode::SUCCESS),
         shown = show(&args) => shown.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -106,6 +106,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    output::to_stderr(&format!("error: {error:#}"));
+    output::to_stderr(&format!("error: {}", output::with_causes(error)));
     ExitCode::FAILURE
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
-use super::output::to_stdout;
+use super::output::{to_stdout, with_causes};
 use super::signals::{self, Stop};
 use super::supervised;
 use super::view::View;
@@ -116,7 +116,7 @@ struct Announcement {
 }
 
 pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
-    let sources = (!args.no_watch).then(Watch::new).transpose()?;
+    let sources = (!args.no_watch).then(|| Watch::new(args.node.data.clone())).transpose()?;
     let has_view = !args.no_view && args.node.log_format == LogFormat::Human && std::io::stderr().is_terminal();
     let view = has_view.then(View::new).transpose()?;
     run(args.node, Build::Always, sources, view).await
@@ -235,7 +235,7 @@ async fn serve_until_told(
         told.view.inspect(|view| view.hide());
         let applied = apply_again(node, &args.manifest, build, &mut told).await;
         if let Err(error) = &applied {
-            error!(error = format!("{error:#}"), "the manifest was not applied; nothing has changed");
+            error!(error = with_causes(error), "the manifest was not applied; nothing has changed");
         }
         if let Some(order) = order {
             let _ = order.reply.send(outcome(applied)); // whoever ordered it may have gone
@@ -245,7 +245,7 @@ async fn serve_until_told(
 
 fn outcome(applied: anyhow::Result<Plan>) -> Result<serde_json::Value, NotApplied> {
     let failed = |error: anyhow::Error| {
-        let said = format!("{error:#}");
+        let said = with_causes(&error);
         if error.is::<LoadError>() { NotApplied::Invalid(said) } else { NotApplied::Failed(said) }
     };
     let plan = applied.map_err(failed)?;

@@ -14,7 +14,7 @@ use tidemill_stream::clock::Clock;
 use self::screen::Screen;
 use self::table::table;
 use super::asked::Asked;
-use super::output::to_stdout;
+use super::output::{to_stdout, with_causes};
 use super::signals::Stop;
 use super::text::terminal;
 use crate::status::Report;
@@ -78,6 +78,6 @@ async fn watch(client: &Client, asked: &Asked) -> anyhow::Result<()> {
             () = stop.received() => return Ok(()),
             shown = async { looks.tick().await; look(client, asked).await } => shown,
         };
-        screen.draw(&shown.unwrap_or_else(|error| format!("{error:#}")))?;
+        screen.draw(&shown.unwrap_or_else(|error| with_causes(&error)))?;
     }
 }

@@ -15,7 +15,7 @@ use self::follow::{Follow, FollowError};
 use self::shown::{Out, Shown};
 use super::INTERRUPTED;
 use super::asked::Asked;
-use super::output::to_stderr;
+use super::output::{reader_gone, to_stderr};
 use super::patience::Patience;
 use super::signals::Stop;
 use super::text;
@@ -90,6 +90,7 @@ pub(super) async fn tail(args: TailArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         biased;
         () = stop.received() => Ok(interrupted(&args)),
+        () = reader_gone() => Ok(ExitCode::SUCCESS),
         done = tail.run() => done.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -29,28 +29,38 @@ pub(super) struct Watch {
     changes: mpsc::Receiver<()>,
     /// What the system was asked to watch.
     watched: BTreeMap<PathBuf, RecursiveMode>,
-    sources: Arc<Mutex<Vec<PathBuf>>>,
+    data: PathBuf,
+    sources: Arc<Mutex<Sources>>,
+}
+
+/// Files and crate folders, and a folder apart: what is in it is no source.
+#[derive(Default)]
+struct Sources {
+    paths: Vec<PathBuf>,
+    apart: PathBuf,
 }
 
 impl Watch {
-    /// Watches nothing yet.
-    pub(super) fn new() -> anyhow::Result<Self> {
+    /// Watches nothing yet. The node writes into its data folder, which may lie in a crate's.
+    pub(super) fn new(data: PathBuf) -> anyhow::Result<Self> {
         let (changed, changes) = mpsc::channel(1);
-        let sources = Arc::<Mutex<Vec<PathBuf>>>::default();
+        let sources = Arc::<Mutex<Sources>>::default();
         let of_interest = Arc::clone(&sources);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| concerns(&event, &of_interest.lock())) {
+            if event.is_ok_and(|event| of_interest.lock().concerns(&event)) {
                 // One that is told already is enough.
                 let _ = changed.try_send(());
             }
         })?;
-        Ok(Self { watcher, changes, watched: BTreeMap::new(), sources })
+        Ok(Self { watcher, changes, watched: BTreeMap::new(), data, sources })
     }
 
     /// Watches these files and crate folders, and no others. One that the system cannot watch is logged.
     pub(super) fn set(&mut self, sources: impl IntoIterator<Item = PathBuf>) {
-        let sources: Vec<PathBuf> = sources.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
-        let wanted = places(&sources);
+        let paths = sources.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let apart = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
+        let sources = Sources { paths, apart };
+        let wanted = sources.places();
         *self.sources.lock() = sources;
         for gone in self.watched.keys().filter(|path| !wanted.contains_key(*path)) {
             // It may be gone from the disk too.
@@ -74,27 +84,29 @@ impl Watch {
     }
 }
 
-/// What the system is to watch. A file is watched by its folder, as editors put another file in its place; of a crate
-/// everything but what is built and what is hidden.
-fn places(sources: &[PathBuf]) -> BTreeMap<PathBuf, RecursiveMode> {
-    let mut places = BTreeMap::new();
-    for source in sources {
-        if !source.is_dir() {
-            places.extend(source.parent().map(|folder| (folder.to_owned(), RecursiveMode::NonRecursive)));
-            continue;
+impl Sources {
+    /// What the system is to watch. A file is watched by its folder, as editors put another file in its place; of a crate
+    /// everything but what is built, what is hidden and what is apart.
+    fn places(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+        let mut places = BTreeMap::new();
+        for source in &self.paths {
+            if !source.is_dir() {
+                places.extend(source.parent().map(|folder| (folder.to_owned(), RecursiveMode::NonRecursive)));
+                continue;
+            }
+            places.insert(source.clone(), RecursiveMode::NonRecursive);
+            let inside = fs::read_dir(source).into_iter().flatten().flatten().map(|entry| entry.path());
+            let folders = inside.filter(|path| path.is_dir() && is_source(source, path) && *path != self.apart);
+            places.extend(folders.map(|folder| (folder, RecursiveMode::Recursive)));
         }
-        places.insert(source.clone(), RecursiveMode::NonRecursive);
-        let inside = fs::read_dir(source).into_iter().flatten().flatten().map(|entry| entry.path());
-        let folders = inside.filter(|path| path.is_dir() && is_source(source, path));
-        places.extend(folders.map(|folder| (folder, RecursiveMode::Recursive)));
+        places
     }
-    places
-}
 
-fn concerns(event: &Event, sources: &[PathBuf]) -> bool {
-    let is_change = !matches!(event.kind, EventKind::Access(_));
-    let is_of = |path: &Path| sources.iter().any(|source| path == source || is_source(source, path));
-    is_change && event.paths.iter().any(|path| is_of(path))
+    fn concerns(&self, event: &Event) -> bool {
+        let is_change = !matches!(event.kind, EventKind::Access(_));
+        let is_of = |path: &Path| self.paths.iter().any(|source| path == source || is_source(source, path));
+        is_change && event.paths.iter().any(|path| is_of(path) && !path.starts_with(&self.apart))
+    }
 }
 
 /// Whether a path is in a crate's folder, and neither built nor hidden.
@@ -117,11 +129,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let (krate, manifest) = (root.join("crate"), root.join("deploy.yaml"));
-        for inside in ["src/deep", "target/debug", ".git"] {
+        for inside in ["src/deep", "src/data", "data", "target/debug", ".git"] {
             fs::create_dir_all(krate.join(inside)).unwrap();
         }
         fs::write(&manifest, "").unwrap();
-        let mut watch = Watch::new().unwrap();
+        let mut watch = Watch::new(krate.join("data")).unwrap();
         watch.set([krate.clone(), manifest.clone()]);
         fs::write(krate.join("target/debug/out"), "").unwrap();
         fs::write(krate.join(".git/index"), "").unwrap();
@@ -131,14 +143,22 @@ mod tests {
         told(&mut watch).await;
         let kind = EventKind::Modify(notify::event::ModifyKind::Any);
         let event = |path: PathBuf| Event::new(kind).add_path(path);
-        for path in ["target/debug/out", ".git/index", "../other.yaml"] {
-            assert!(!concerns(&event(krate.join(path)), &watch.sources.lock()), "{path}");
+        for (path, is_told) in [
+            ("src/data", true),
+            ("data", false),
+            ("data/lock", false),
+            ("target/debug/out", false),
+            (".git/index", false),
+            ("../other.yaml", false),
+        ] {
+            assert_eq!(watch.sources.lock().concerns(&event(krate.join(path))), is_told, "{path}");
         }
+        assert!(!watch.watched.contains_key(&krate.join("data")));
         // As editors save: another file takes the place.
         fs::write(root.join("new"), "streams: {}").unwrap();
         fs::rename(root.join("new"), &manifest).unwrap();
         told(&mut watch).await;
-        fs::create_dir(krate.join("data")).unwrap();
+        fs::create_dir(krate.join("tests")).unwrap();
         told(&mut watch).await;
     }
 }

@@ -124,6 +124,13 @@ impl Program {
         tokio::time::timeout(PATIENCE, wait).await.unwrap();
     }
 
+    /// Closes the other end of its standard output, and waits for its end.
+    pub(crate) async fn unread(self) -> i32 {
+        let Self { mut child, stdout, stderr: _stderr } = self;
+        drop(stdout);
+        tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code().unwrap()
+    }
+
     /// Waits for its end, however it comes.
     pub(crate) async fn ended(mut self) {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();

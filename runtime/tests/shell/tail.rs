@@ -101,3 +101,13 @@ async fn a_tail_from_latest_shows_what_comes_and_stops_at_its_limit() {
     unfinished.signal("INT");
     assert_eq!(unfinished.exit_code().await, 130, "it did not come to its end");
 }
+
+#[tokio::test]
+async fn a_tail_that_nobody_reads_any_more_ends() {
+    let house = House::new().await;
+    house.done("stream create orders").await;
+    house.put("orders", "a", "the last\n").await;
+    let mut tail = house.start("tail orders --from trim-horizon");
+    tail.line().await;
+    assert_eq!(tail.unread().await, 0, "though no record comes that it could not write");
+}
