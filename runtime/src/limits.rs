@@ -34,8 +34,11 @@ pub const BATCH_BYTES_MAX: usize = 6_000_000;
 pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.
 pub const RETRY_BACKOFF_CAP: Duration = Duration::from_secs(10);
-/// How long a poller at the tip sleeps at most before it looks again (Lambda polls once a second).
-pub const TIP_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long a poller that has come to the tip sleeps at most before it looks again (Lambda polls once a second); each look
+/// in vain doubles it.
+pub const TIP_WAIT_FIRST: Duration = Duration::from_secs(1);
+/// How long a poller at the tip sleeps at most.
+pub const TIP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a batch in flight may go on when its poller is asked to stop.
 pub const POLLER_STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// Lines of a function that one request is answered with.

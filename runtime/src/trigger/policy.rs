@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{RETRY_BACKOFF_BASE, RETRY_BACKOFF_CAP};
+use crate::limits::{RETRY_BACKOFF_BASE, RETRY_BACKOFF_CAP, TIP_WAIT_FIRST, TIP_WAIT_MAX};
 
 /// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,13 @@ pub(super) fn backoff(attempt: u32, random: f64) -> Duration {
     bound.mul_f64(random.clamp(0.0, 1.0))
 }
 
+/// How long a poller rests that found nothing so many times in a row. Whoever puts wakes it: the clock is for wake-ups that
+/// were lost, and of ten thousand shards most are idle.
+pub(super) fn rest(looks_in_vain: u32) -> Duration {
+    let doublings = looks_in_vain.saturating_sub(1).min(u32::BITS - 1);
+    TIP_WAIT_FIRST.saturating_mul(1 << doublings).min(TIP_WAIT_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +67,12 @@ mod tests {
             assert_eq!(decide(Outcome::Failed, attempt, 0.0), Decision::RetryAfter(Duration::ZERO));
         }
         assert_eq!(backoff(u32::MAX, 1.0), RETRY_BACKOFF_CAP);
+    }
+
+    #[test]
+    fn rests_grow_to_their_bound() {
+        let rests: Vec<u64> = (0..8).map(|looks| rest(looks).as_secs()).collect();
+        assert_eq!(rests, [1, 1, 2, 4, 8, 10, 10, 10]);
+        assert_eq!(rest(u32::MAX), TIP_WAIT_MAX);
     }
 }

@@ -19,10 +19,10 @@ use tidemill_stream::stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span, error, info, warn};
 
-use super::policy::{Decision, Outcome, backoff, decide};
+use super::policy::{Decision, Outcome, backoff, decide, rest};
 use super::{Target, output};
 use crate::functions::Invocation;
-use crate::limits::{BATCH_BYTES_MAX, TIP_WAIT_MAX};
+use crate::limits::BATCH_BYTES_MAX;
 use crate::status::{Row, State};
 
 /// What a poller works with.
@@ -98,13 +98,15 @@ impl Poller {
 
     /// One batch after another, for ever.
     async fn follow(&mut self, mut cursor: Cursor) -> Ended {
-        let mut from = cursor.bound;
+        let (mut from, mut looks_in_vain) = (cursor.bound, 0);
         loop {
             let turn = async {
                 let read = self.read(from).await?;
                 if read.records.is_empty() {
-                    self.rest_at(read.next).await?;
+                    looks_in_vain += 1;
+                    self.rest_at(read.next, rest(looks_in_vain)).await?;
                 } else {
+                    looks_in_vain = 0;
                     self.deliver(&read.records).await?;
                     cursor = self.commit(&cursor, &read).await?;
                 }
@@ -135,7 +137,7 @@ impl Poller {
     }
 
     /// Nothing to do for now: waits for a hint, and looks again by the clock in case the hint was lost.
-    async fn rest_at(&mut self, next: Bound) -> Result<(), Ended> {
+    async fn rest_at(&mut self, next: Bound, at_most: Duration) -> Result<(), Ended> {
         self.row.update(|status| {
             status.state = State::Running;
             status.pending_since = None;
@@ -143,7 +145,7 @@ impl Poller {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Ended::Stopping),
-            () = self.store.wait(&self.stream, self.shard.index, next, TIP_WAIT_MAX) => Ok(()),
+            () = self.store.wait(&self.stream, self.shard.index, next, at_most) => Ok(()),
         }
     }
 

@@ -125,7 +125,8 @@ fn functions_and_triggers() -> Vec<(&'static str, String)> {
         ("Data and partition keys of a batch", bytes(node::BATCH_BYTES_MAX)),
         ("Wait before the first retry, at most", time(node::RETRY_BACKOFF_BASE)),
         ("Wait before any retry, at most", time(node::RETRY_BACKOFF_CAP)),
-        ("A trigger that has nothing to do looks again after", time(node::TIP_WAIT_MAX)),
+        ("A trigger that has nothing to do looks again after", time(node::TIP_WAIT_FIRST)),
+        ("The same, at most", time(node::TIP_WAIT_MAX)),
         ("A batch in work when its trigger stops", time(node::POLLER_STOP_DEADLINE)),
         ("Error that the status shows", chars(node::STATUS_ERROR_CHARS_MAX)),
     ]

@@ -21,6 +21,7 @@ mod process_io;
 mod put;
 mod report;
 mod rounds;
+mod scale;
 mod sink;
 mod space;
 mod store;
@@ -82,9 +83,11 @@ enum Bench {
     Edit,
     NodeStart,
     NodeMemory,
+    ScalePut(scale::Load),
+    ScaleNode,
 }
 
-const BENCHES: [Bench; 16] = [
+const BENCHES: [Bench; 19] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -101,6 +104,9 @@ const BENCHES: [Bench; 16] = [
     Bench::Edit,
     Bench::NodeStart,
     Bench::NodeMemory,
+    Bench::ScalePut(scale::Load::One),
+    Bench::ScalePut(scale::Load::Many),
+    Bench::ScaleNode,
 ];
 
 impl Bench {
@@ -120,6 +126,8 @@ impl Bench {
             Self::Edit => &edit::NAMES,
             Self::NodeStart => &node::START,
             Self::NodeMemory => &node::MEMORY,
+            Self::ScalePut(load) => load.names(),
+            Self::ScaleNode => &scale::NODE,
         }
     }
 
@@ -139,6 +147,8 @@ impl Bench {
             Self::Edit => edit::run(folder),
             Self::NodeStart => node::start(folder),
             Self::NodeMemory => node::memory(folder),
+            Self::ScalePut(load) => scale::puts(load, folder).await,
+            Self::ScaleNode => scale::nodes(folder),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn memory(folder: &Path) -> Result<Vec<Figure>> {
 }
 
 /// `VmRSS` of a process; Linux says it in KiB.
-fn resident_mb(process: u32) -> Result<f64> {
+pub(super) fn resident_mb(process: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("this needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
