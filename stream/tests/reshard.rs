@@ -12,7 +12,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use tidemill_stream::clock::Clock;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
 use tidemill_stream::engine::faulty::{Faulty, FaultyOptions};
-use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{Bound, Engine, ReadLimits};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::record::{PartitionKey, Record};
@@ -48,7 +47,8 @@ async fn produce(store: Store, producer: u32, puts: Puts, is_done: watch::Receiv
         while !waiting.is_empty() {
             let records = waiting.iter().map(|number| record(producer, *number)).collect();
             let outcomes = store.put(&name(), records).await.unwrap();
-            waiting = waiting.into_iter().zip(outcomes).filter(|(_, put)| put.is_err()).map(|(number, _)| number).collect();
+            waiting =
+                waiting.into_iter().zip(outcomes).filter(|(_, put)| put.is_err()).map(|(number, _)| number).collect();
         }
         puts.send_modify(|puts| *puts += 1);
         tokio::task::yield_now().await;
@@ -115,10 +115,8 @@ async fn by_key(store: &Store, stream: &Stream) -> BTreeMap<String, Vec<(Sequenc
     keys
 }
 
-/// Runs the load, and judges it by what a plain engine below keeps.
-#[expect(clippy::print_stderr, reason = "a random test prints its seed")]
-async fn check(seed: u64, engine: Arc<dyn Engine>, plain: Arc<dyn Engine>) {
-    eprintln!("seed: {seed}");
+/// Runs the load on an engine over files. Returns how many records each producer put.
+async fn load(seed: u64, engine: Arc<dyn Engine>) -> Vec<u64> {
     let store = Store::open(engine, Clock::system()).await.unwrap();
     store.create_stream(&name(), 3, StreamMode::Provisioned, Duration::from_hours(24)).await.unwrap();
     let (puts, is_done): (Puts, _) = (Arc::new(watch::Sender::new(0)), watch::Sender::new(false));
@@ -130,11 +128,7 @@ async fn check(seed: u64, engine: Arc<dyn Engine>, plain: Arc<dyn Engine>) {
     for producer in producers {
         counts.push(producer.await.unwrap());
     }
-    let store = Store::open(plain, Clock::system()).await.unwrap();
-    let stream = store.stream(&name()).unwrap();
-    assert_eq!(stream.status, StreamStatus::Active);
-    assert!(stream.shards.len() > CHANGES, "the map was changed: {} shards", stream.shards.len());
-    judge(&counts, &by_key(&store, &stream).await);
+    counts
 }
 
 fn judge(counts: &[u64], keys: &BTreeMap<String, Vec<(SequenceNumber, u64)>>) {
@@ -150,29 +144,39 @@ fn judge(counts: &[u64], keys: &BTreeMap<String, Vec<(SequenceNumber, u64)>>) {
     }
 }
 
-async fn on_files(options: EmbeddedOptions) {
+/// Runs the load, opens the folder anew, and judges what is there.
+#[expect(clippy::print_stderr, reason = "a random test prints its seed")]
+async fn check(options: EmbeddedOptions, above: impl Fn(Embedded, u64) -> Arc<dyn Engine>) {
+    let seed = rand::random();
+    eprintln!("seed: {seed}");
     let folder = tempfile::tempdir().unwrap();
-    let engine = Arc::new(Embedded::open(folder.path(), Clock::system(), options).unwrap());
-    check(rand::random(), engine.clone(), engine).await;
+    let open = || Embedded::open(folder.path(), Clock::system(), options.clone()).unwrap();
+    let counts = load(seed, above(open(), seed)).await;
+    let store = Store::open(Arc::new(open()), Clock::system()).await.unwrap();
+    let stream = store.stream(&name()).unwrap();
+    assert_eq!(stream.status, StreamStatus::Active);
+    assert!(stream.shards.len() > CHANGES, "the map was changed: {} shards", stream.shards.len());
+    judge(&counts, &by_key(&store, &stream).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn puts_into_one_log_follow_their_shards() {
-    on_files(EmbeddedOptions::default()).await;
+    check(EmbeddedOptions::default(), |engine, _| Arc::new(engine)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn puts_into_several_logs_follow_their_shards() {
-    on_files(EmbeddedOptions { shards_per_log: 4, ..EmbeddedOptions::default() }).await;
+    let options = EmbeddedOptions { shards_per_log: 4, ..EmbeddedOptions::default() };
+    check(options, |engine, _| Arc::new(engine)).await;
 }
 
-/// Memory that is shared by an engine with troubles, and one without.
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn puts_follow_their_shards_through_troubles() {
-    for shards_per_log in [1, 4, u32::MAX] {
-        let memory = Arc::new(Memory::with_shards_per_log(Clock::system(), shards_per_log));
-        let seed = rand::random();
-        let options = FaultyOptions { seed, ..FaultyOptions::default() };
-        check(seed, Arc::new(Faulty::new(Arc::clone(&memory), options)), memory).await;
+    for shards_per_log in [4, u32::MAX] {
+        let options = EmbeddedOptions { shards_per_log, ..EmbeddedOptions::default() };
+        check(options, |engine, seed| {
+            Arc::new(Faulty::new(engine, FaultyOptions { seed, ..FaultyOptions::default() }))
+        })
+        .await;
     }
 }

@@ -87,8 +87,7 @@ fn halves(parent: &Shard, cut: HashKey) -> [Opening; 2] {
 }
 
 fn merged(one: &Shard, other: &Shard) -> Opening {
-    let range =
-        HashRange { start: one.range.start.min(other.range.start), end: one.range.end.max(other.range.end) };
+    let range = HashRange { start: one.range.start.min(other.range.start), end: one.range.end.max(other.range.end) };
     Opening { range, parents: vec![one.index, other.index] }
 }
 

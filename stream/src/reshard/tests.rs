@@ -310,7 +310,8 @@ async fn two_shards(mode: StreamMode) -> Store {
 async fn what_cannot_be_changed_is_refused_with_the_reason() {
     let store = two_shards(StreamMode::Provisioned).await;
     let half = HashKey(1 << 127);
-    let split = async |shard, at| store.split_shard(&name(), ShardIndex(shard), HashKey(at)).await.unwrap_err().to_string();
+    let split =
+        async |shard, at| store.split_shard(&name(), ShardIndex(shard), HashKey(at)).await.unwrap_err().to_string();
     assert_eq!(split(7, 9).await, "the stream 's' has no shard shardId-000000000007");
     for at in [0, 1, half.0 - 1, half.0] {
         let wanted = format!(
