@@ -9,7 +9,7 @@ use crate::limits::SHARDS_PER_STREAM_MAX;
 use crate::name::StreamName;
 use crate::shard::{HashRange, Shard, ShardIndex};
 use crate::store::Store;
-use crate::stream::{Stream, StreamMode, StreamStatus};
+use crate::stream::{Routes, Stream, StreamMode, StreamStatus};
 
 /// Why a stream was not created.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,9 @@ impl Store {
             shards: (0..).zip(HashRange::uniform(shards)).map(shard).collect(),
             shards_per_log,
             generations: vec![Generation::FIRST; shards.div_ceil(shards_per_log) as usize],
+            reshard: None,
             revision: Revision(0),
+            routes: Routes::default(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Deleting a stream.
 
+use std::sync::Arc;
+
 use crate::engine::{DocumentError, Expect};
 use crate::error::{NoStream, StoreError};
 use crate::name::StreamName;
@@ -28,14 +30,34 @@ impl Store {
         let known = self.stream(name)?;
         // Forgotten first: nothing is put into a stream that may be marked already.
         self.forget(&known);
+        let turn = self.turns().wait(known.id).await;
+        let deleted = self.delete_in_turn(known).await;
+        drop(turn);
+        deleted
+    }
+
+    async fn delete_in_turn(&self, known: Arc<Stream>) -> Result<(), DeleteStreamError> {
+        let name = known.name.clone();
+        // Its shard map may have changed until now.
+        let known = match self.reload(&known).await {
+            Ok(found) => found.ok_or_else(|| NoStream { name: name.clone() })?,
+            Err(error) => {
+                self.remember(known);
+                return Err(error.into());
+            }
+        };
         match self.mark_deleting(&known).await {
-            Ok(stream) => Ok(self.finish_deletion(&stream).await?),
+            Ok(stream) => {
+                self.finish_deletion(&stream).await?;
+                self.turns().forget(stream.id);
+                Ok(())
+            }
             // Someone else was faster: with the same, or with a change after which this one means another stream.
             Err(DocumentError::Conflict { .. }) => {
                 if let Some(changed) = self.reload(&known).await? {
                     self.remember(changed);
                 }
-                Err(NoStream { name: name.clone() }.into())
+                Err(NoStream { name }.into())
             }
             Err(error @ (DocumentError::TooLarge { .. } | DocumentError::Full(_) | DocumentError::Unavailable(_))) => {
                 self.remember(known);

@@ -171,7 +171,11 @@ impl Agreement<'_, '_> {
 
     fn stream_log(&mut self, stream: &Stream, log: LogId) {
         let ends = self.ends;
+        let is_planned = log.part as usize >= stream.generations.len();
         let Some(end) = ends.get(&log) else {
+            if is_planned {
+                return;
+            }
             return self.error(log, "the log is missing: its folder holds no segment");
         };
         let Some(end) = end else { return };
@@ -182,7 +186,8 @@ impl Agreement<'_, '_> {
             self.error(log, &what);
         }
         for shard in &end.shards {
-            if stream.shard(*shard).is_none() || stream.log_of(*shard) != log {
+            let is_known = stream.shard(*shard).is_some() || stream.planned().any(|planned| planned == *shard);
+            if !is_known || stream.log_of(*shard) != log {
                 self.error(log, &format!("the log holds {shard}, which the stream does not have there"));
             }
         }

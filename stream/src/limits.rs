@@ -16,6 +16,14 @@ pub const READ_RECORDS_MAX: usize = 10_000;
 pub const READ_BYTES_MAX: usize = 10 << 20;
 /// Shards of one stream (Kinesis `UpdateShardCount`).
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// Shards that one stream lists, open and closed.
+pub const SHARDS_LISTED_MAX: usize = 50_000;
+/// How often a log is sealed anew when it is fenced or in doubt.
+pub const RESHARD_TRIES_MAX: usize = 8;
+/// How often a shard that was closed is asked where it ends: a read may be of an earlier view.
+pub const RESHARD_LOOKS_MAX: usize = 64;
+/// How long a hint is waited for in between.
+pub const RESHARD_LOOK_WAIT: Duration = Duration::from_millis(10);
 /// How long records are kept unless a stream says otherwise (Kinesis).
 pub const RETENTION_DEFAULT: Duration = Duration::from_hours(24);
 

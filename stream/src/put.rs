@@ -117,7 +117,7 @@ impl Store {
             if waiting.is_empty() {
                 break;
             }
-            stream = match self.reload(&stream).await {
+            stream = match self.map_after_fence(&stream).await {
                 Ok(Some(stream)) => stream,
                 // Some records may be placed already: only a put of which nothing is can be refused as a whole.
                 Ok(None) if outcomes.iter().all(Option::is_none) => {

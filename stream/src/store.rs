@@ -16,6 +16,7 @@ use crate::error::{NoStream, StoreError};
 use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
 use crate::put::Rings;
+use crate::reshard::Turns;
 use crate::shard::ShardIndex;
 use crate::stream::{self, Stream, StreamStatus};
 use crate::traffic::{Taken, Traffic};
@@ -34,6 +35,7 @@ struct Inner {
     catalog: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
     changes: watch::Sender<u64>,
     rings: Rings,
+    turns: Turns,
     traffic: Traffic,
 }
 
@@ -46,6 +48,7 @@ impl Store {
             catalog: RwLock::default(),
             changes: watch::Sender::new(0),
             rings: Rings::default(),
+            turns: Turns::default(),
             traffic: Traffic::default(),
         };
         let store = Self(Arc::new(inner));
@@ -55,13 +58,15 @@ impl Store {
                 StreamStatus::Creating => store.finish_creation(stream).await.map(drop),
                 StreamStatus::Deleting => store.finish_deletion(&stream).await,
                 StreamStatus::Active | StreamStatus::Updating => {
-                    store.remember(Arc::new(stream));
-                    Ok(())
+                    // Served whether or not its shard map can be finished now.
+                    let stream = Arc::new(stream);
+                    store.remember(Arc::clone(&stream));
+                    store.finish_reshard(stream).await.map(drop)
                 }
             };
             // One stream that cannot be finished keeps no other from being served.
             if let Err(error) = finished {
-                tracing::error!(stream = %name, %error, "a stream that was being made or deleted is not finished");
+                tracing::error!(stream = %name, %error, "a stream that was being made, changed or deleted is not finished");
             }
         }
         store.tell_troubles();
@@ -102,6 +107,11 @@ impl Store {
     /// What is remembered of puts under a key.
     pub(crate) fn rings(&self) -> &Rings {
         &self.0.rings
+    }
+
+    /// Who changes a stream's shard map.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     /// What a stream has taken since the store was opened.
@@ -180,7 +190,8 @@ impl Store {
         }
     }
 
-    fn renew(&self, stream: &Arc<Stream>) {
+    /// Takes in what is newer of a stream that is known.
+    pub(crate) fn renew(&self, stream: &Arc<Stream>) {
         let mut catalog = self.0.catalog.write();
         let Some(known) = catalog.get_mut(&stream.name).filter(|known| known.revision < stream.revision) else {
             return;

@@ -1,5 +1,7 @@
 //! What is known of a stream, and the document that keeps it.
 
+mod routes;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,8 +10,11 @@ use minicbor::{Decode, Encode};
 use crate::clock::Timestamp;
 use crate::engine::{Generation, Key, LogId, Position, Revision, StreamId};
 use crate::name::StreamName;
+use crate::reshard::{Reshard, StoredReshard};
 use crate::sequence::SequenceNumber;
 use crate::shard::{Closed, HashKey, HashRange, Shard, ShardIndex};
+
+pub(crate) use self::routes::Routes;
 
 /// All documents of streams begin so.
 pub(crate) const PREFIX: &str = "stream/";
@@ -56,7 +61,10 @@ pub struct Stream {
     pub(crate) shards_per_log: u32,
     /// Of each of its logs, by part.
     pub(crate) generations: Vec<Generation>,
+    /// The change of the shard map that is on its way.
+    pub(crate) reshard: Option<Reshard>,
     pub(crate) revision: Revision,
+    pub(crate) routes: Routes,
 }
 
 impl Stream {
@@ -72,10 +80,12 @@ impl Stream {
 
     /// The open shard that takes this hash key; `None` only for a stream that is damaged.
     pub fn route(&self, key: HashKey) -> Option<&Shard> {
-        // Shards that were never split lie in the order of their ranges: guess, then search.
-        let guess = self.shards.partition_point(|shard| shard.range.end < key);
-        let takes = |shard: &&Shard| shard.is_open() && shard.range.contains(key);
-        self.shards.get(guess).filter(takes).or_else(|| self.shards.iter().find(takes))
+        self.routes.find(&self.shards, key)
+    }
+
+    /// The shards that took over from this one: none while it is open.
+    pub fn children(&self, parent: ShardIndex) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter(move |shard| shard.parents.contains(&parent))
     }
 
     /// The sequence number of a record.
@@ -93,9 +103,10 @@ impl Stream {
         LogId { stream: self.id, part: shard.0 / self.shards_per_log.max(1) }
     }
 
-    /// All its logs.
+    /// All its logs, with those of shards that are being opened.
     pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> {
-        (0..self.generations.len()).map(|part| LogId { stream: self.id, part: part as u32 })
+        let planned = self.planned().last().map_or(0, |last| self.log_of(last).part as usize + 1);
+        (0..self.generations.len().max(planned)).map(|part| LogId { stream: self.id, part: part as u32 })
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -137,6 +148,8 @@ struct Stored {
     shards_per_log: u32,
     #[n(7)]
     generations: Vec<u64>,
+    #[n(8)]
+    reshard: Option<StoredReshard>,
 }
 
 #[derive(Encode, Decode, Clone, Copy)]
@@ -206,6 +219,7 @@ impl From<&Stream> for Stored {
             shards: stream.shards.iter().map(StoredShard::from).collect(),
             shards_per_log: stream.shards_per_log,
             generations: stream.generations.iter().map(|generation| generation.0).collect(),
+            reshard: stream.reshard.as_ref().map(StoredReshard::from),
         }
     }
 }
@@ -232,7 +246,9 @@ impl Stored {
             shards: self.shards.into_iter().map(Shard::from).collect(),
             shards_per_log: self.shards_per_log,
             generations: self.generations.into_iter().map(Generation).collect(),
+            reshard: self.reshard.map(Reshard::from),
             revision,
+            routes: Routes::default(),
         }
     }
 }
@@ -272,6 +288,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reshard::Opening;
 
     fn stream(shards: u32) -> Stream {
         let created = Timestamp::from_millis(1_700_000_000_123);
@@ -292,7 +309,12 @@ mod tests {
             shards: (0..).zip(HashRange::uniform(shards)).map(shard).collect(),
             shards_per_log: 4,
             generations: vec![Generation(2)],
+            reshard: Some(Reshard {
+                open: vec![Opening { range: HashRange::uniform(2)[1], parents: vec![ShardIndex(0), ShardIndex(2)] }],
+                target: Some(9),
+            }),
             revision: Revision(5),
+            routes: Routes::default(),
         }
     }
 

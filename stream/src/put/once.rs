@@ -150,7 +150,7 @@ impl Store {
                 PartDone::Fenced(records) => waiting = records,
             }
             let name = stream.name.clone();
-            stream = self.reload(&stream).await?.ok_or_else(|| PutError::from(NoStream { name }))?;
+            stream = self.map_after_fence(&stream).await?.ok_or_else(|| PutError::from(NoStream { name }))?;
         }
         let unrouted = PutFailure::Internal("the shard map keeps changing: put the record again".to_owned());
         Ok(vec![Err(unrouted); count])

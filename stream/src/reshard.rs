@@ -1,0 +1,210 @@
+//! Changing the shard map: shards are closed, and their children take over their ranges.
+//!
+//! A change is an intent in the stream's document, a seal of each log that loses a shard, and the document with the new
+//! map. Promises that no record is in a child before all its parents are closed for ever; that the open ranges cover the
+//! hash space exactly once at any time; and that a change which was cut short anywhere is finished at the next start, by
+//! the next change, or by the next put that it stands in the way of. This module must not know who asks.
+
+mod finish;
+mod plan;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use std::sync::Arc;
+
+pub(crate) use self::stored::StoredReshard;
+pub(crate) use self::turns::Turns;
+use crate::engine::{DocumentError, Expect};
+use crate::error::{NoShard, NoStream, StoreError};
+use crate::limits::CHANGE_TRIES_MAX;
+use crate::name::StreamName;
+use crate::shard::{HashKey, HashRange, ShardIndex};
+use crate::store::Store;
+use crate::stream::{Stream, StreamMode, StreamStatus};
+
+/// A change of the shard map that is on its way. The parents of what it opens are closed by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reshard {
+    /// The children, in the order of their numbers.
+    pub(crate) open: Vec<Opening>,
+    /// How many equal shares of the hash space there shall be in the end, if it is one of several steps.
+    pub(crate) target: Option<u32>,
+}
+
+/// A shard that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) range: HashRange,
+    pub(crate) parents: Vec<ShardIndex>,
+}
+
+/// How far one update may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// To twice as many open shards, or half as many (Kinesis `UpdateShardCount`).
+    Twofold,
+    /// Anywhere.
+    Any,
+}
+
+/// Why the shard map was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReshardError {
+    /// There is no such stream.
+    #[error(transparent)]
+    NoStream(#[from] NoStream),
+    /// The stream has no such shard.
+    #[error(transparent)]
+    NoShard(#[from] NoShard),
+    /// The stream is being changed already.
+    #[error("the stream '{name}' is {status:?}: its shards can be changed when it is Active")]
+    NotActive {
+        /// The stream.
+        name: StreamName,
+        /// Where it is in its life.
+        status: StreamStatus,
+    },
+    /// The store sets the number of its shards.
+    #[error("the stream '{name}' is on-demand: only the shards of a provisioned stream can be changed")]
+    OnDemand {
+        /// The stream.
+        name: StreamName,
+    },
+    /// The shard has children already.
+    #[error("{shard} was split or merged before: only an open shard can be")]
+    Closed {
+        /// The shard.
+        shard: ShardIndex,
+    },
+    /// A split there would leave a side without hash keys.
+    #[error(
+        "{shard} cannot be split at {given}: the new start must be greater than {} and less than {}",
+        .range.start.0.saturating_add(1), .range.end
+    )]
+    SplitPoint {
+        /// The shard.
+        shard: ShardIndex,
+        /// Where it should be split.
+        given: HashKey,
+        /// Its range.
+        range: HashRange,
+    },
+    /// The shards are no neighbours.
+    #[error("{one} and {other} cannot be merged: the range of one must begin where that of the other ends")]
+    NotAdjacent {
+        /// One of them.
+        one: ShardIndex,
+        /// The other.
+        other: ShardIndex,
+    },
+    /// Not a number of shards that a stream can have.
+    #[error("a stream has 1 to {max} open shards, not {given}")]
+    ShardCount {
+        /// What was asked for.
+        given: u32,
+        /// The most.
+        max: u32,
+    },
+    /// Too far in one step.
+    #[error(
+        "{current} open shards cannot become {target} at once: {} to {} can be reached", .current.div_ceil(2), .current * 2
+    )]
+    Scale {
+        /// Open shards.
+        current: usize,
+        /// What was asked for.
+        target: u32,
+    },
+    /// Too many closed shards are still listed.
+    #[error("the stream would list {listed} shards, open and closed, over the limit of {max}")]
+    TooManyListed {
+        /// How many.
+        listed: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The engine failed. A change that was begun is finished later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Splits an open shard in two; the second child's range begins at `new_start`. It is done when this returns.
+    pub async fn split_shard(
+        &self,
+        name: &StreamName,
+        shard: ShardIndex,
+        new_start: HashKey,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        self.reshard(name, move |stream| plan::split(stream, shard, new_start).map(Some)).await
+    }
+
+    /// Makes one shard of two open neighbours. It is done when this returns.
+    pub async fn merge_shards(
+        &self,
+        name: &StreamName,
+        one: ShardIndex,
+        other: ShardIndex,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        self.reshard(name, move |stream| plan::merge(stream, one, other).map(Some)).await
+    }
+
+    /// Makes `target` open shards that share the hash space equally, by splits and merges. It is done when this returns.
+    pub async fn update_shard_count(
+        &self,
+        name: &StreamName,
+        target: u32,
+        scale: Scale,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        self.reshard(name, move |stream| plan::update(stream, target, scale)).await
+    }
+
+    async fn reshard(
+        &self,
+        name: &StreamName,
+        plan: impl Fn(&Stream) -> Result<Option<Reshard>, ReshardError> + Send + Sync + 'static,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.reshard_in_turn(&name, plan).await }).await
+    }
+
+    async fn reshard_in_turn(
+        &self,
+        name: &StreamName,
+        plan: impl Fn(&Stream) -> Result<Option<Reshard>, ReshardError> + Send + Sync,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        let known = self.stream(name)?;
+        let in_use = || ReshardError::NotActive { name: name.clone(), status: StreamStatus::Updating };
+        let _turn = self.turns().try_now(known.id).ok_or_else(in_use)?;
+        let gone = || NoStream { name: name.clone() };
+        for _ in 0..CHANGE_TRIES_MAX {
+            let stream = self.reload(&known).await?.ok_or_else(gone)?;
+            // One that was cut short goes first.
+            let stream = self.finish_reshard(stream).await?.ok_or_else(gone)?;
+            if stream.mode == StreamMode::OnDemand {
+                return Err(ReshardError::OnDemand { name: name.clone() });
+            }
+            let Some(reshard) = plan(&stream)? else { return Ok(stream) };
+            self.check_logs(&stream, &reshard).await?;
+            if let Some(begun) = self.begin_reshard(&stream, reshard).await? {
+                return Ok(self.finish_reshard(begun).await?.ok_or_else(gone)?);
+            }
+        }
+        Err(in_use())
+    }
+
+    /// Writes down what shall be done; `None` when the document was changed meanwhile.
+    async fn begin_reshard(&self, stream: &Stream, reshard: Reshard) -> Result<Option<Arc<Stream>>, StoreError> {
+        let mut begun = Stream { status: StreamStatus::Updating, reshard: Some(reshard), ..stream.clone() };
+        match self.change(begun.key(), Expect::At(stream.revision), Some(begun.encode())).await {
+            Ok(revision) => begun.revision = revision,
+            Err(DocumentError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let begun = Arc::new(begun);
+        self.renew(&begun);
+        Ok(Some(begun))
+    }
+}
