@@ -7,6 +7,7 @@ pub mod clock;
 pub mod create;
 pub mod cursor;
 pub mod delete;
+pub mod demand;
 pub mod engine;
 pub mod error;
 pub mod fsck;

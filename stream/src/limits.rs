@@ -16,6 +16,10 @@ pub const READ_RECORDS_MAX: usize = 10_000;
 pub const READ_BYTES_MAX: usize = 10 << 20;
 /// Shards of one stream (Kinesis `UpdateShardCount`).
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// Shards that an on-demand stream begins with, and keeps at least (Kinesis).
+pub const ON_DEMAND_SHARDS_MIN: u32 = 4;
+/// Shards that an on-demand stream grows to at most (Kinesis: a write capacity of 200 MB/s by default).
+pub const ON_DEMAND_SHARDS_MAX: u32 = 200;
 /// Shards that one stream lists, open and closed.
 pub const SHARDS_LISTED_MAX: usize = 50_000;
 /// How often a log is sealed anew when it is fenced or in doubt.

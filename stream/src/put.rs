@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::sequence::SequenceNumber;
 use crate::shard::{HashKey, ShardIndex};
 use crate::store::Store;
-use crate::stream::{Stream, StreamStatus};
+use crate::stream::{Stream, StreamMode, StreamStatus};
 use crate::traffic::Taken;
 
 /// Where a record went.
@@ -182,6 +182,10 @@ impl Store {
         let append = Append { records: part.records.clone(), marks };
         let placed = |part: Part, appended: &Appended| {
             self.traffic().count(stream.id, taken);
+            if stream.mode == StreamMode::OnDemand {
+                let of_record = |(shard, record): &(ShardIndex, Record)| (*shard, record.size_bytes() as u64);
+                self.traffic().count_shards(stream.id, part.records.iter().map(of_record));
+            }
             part.placed(stream, appended)
         };
         match self.engine().append(log, generation, append).await {

@@ -138,7 +138,17 @@ impl Store {
         shard: ShardIndex,
         new_start: HashKey,
     ) -> Result<Arc<Stream>, ReshardError> {
-        self.reshard(name, move |stream| plan::split(stream, shard, new_start).map(Some)).await
+        self.reshard(name, StreamMode::Provisioned, move |stream| plan::split(stream, shard, new_start).map(Some)).await
+    }
+
+    /// Like [`Store::split_shard`], of an on-demand stream.
+    pub(crate) async fn split_on_demand(
+        &self,
+        name: &StreamName,
+        shard: ShardIndex,
+        new_start: HashKey,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        self.reshard(name, StreamMode::OnDemand, move |stream| plan::split(stream, shard, new_start).map(Some)).await
     }
 
     /// Makes one shard of two open neighbours. It is done when this returns.
@@ -148,7 +158,17 @@ impl Store {
         one: ShardIndex,
         other: ShardIndex,
     ) -> Result<Arc<Stream>, ReshardError> {
-        self.reshard(name, move |stream| plan::merge(stream, one, other).map(Some)).await
+        self.reshard(name, StreamMode::Provisioned, move |stream| plan::merge(stream, one, other).map(Some)).await
+    }
+
+    /// Like [`Store::merge_shards`], of an on-demand stream.
+    pub(crate) async fn merge_on_demand(
+        &self,
+        name: &StreamName,
+        one: ShardIndex,
+        other: ShardIndex,
+    ) -> Result<Arc<Stream>, ReshardError> {
+        self.reshard(name, StreamMode::OnDemand, move |stream| plan::merge(stream, one, other).map(Some)).await
     }
 
     /// Makes `target` open shards that share the hash space equally, by splits and merges. It is done when this returns.
@@ -158,33 +178,45 @@ impl Store {
         target: u32,
         scale: Scale,
     ) -> Result<Arc<Stream>, ReshardError> {
-        self.reshard(name, move |stream| plan::update(stream, target, scale)).await
+        self.reshard(name, StreamMode::Provisioned, move |stream| plan::update(stream, target, scale)).await
     }
 
     async fn reshard(
         &self,
         name: &StreamName,
+        mode: StreamMode,
         plan: impl Fn(&Stream) -> Result<Option<Reshard>, ReshardError> + Send + Sync + 'static,
     ) -> Result<Arc<Stream>, ReshardError> {
         let (store, name) = (self.clone(), name.clone());
-        self.to_the_end(async move { store.reshard_in_turn(&name, plan).await }).await
+        self.to_the_end(async move { store.reshard_in_turn(&name, mode, plan).await }).await
     }
 
     async fn reshard_in_turn(
         &self,
         name: &StreamName,
+        mode: StreamMode,
         plan: impl Fn(&Stream) -> Result<Option<Reshard>, ReshardError> + Send + Sync,
     ) -> Result<Arc<Stream>, ReshardError> {
         let known = self.stream(name)?;
         let in_use = || ReshardError::NotActive { name: name.clone(), status: StreamStatus::Updating };
-        let _turn = self.turns().try_now(known.id).ok_or_else(in_use)?;
+        // A put that was fenced may have the turn too: that is short, and no change of the shards.
+        let _turn = match known.status {
+            StreamStatus::Updating => self.turns().try_now(known.id),
+            StreamStatus::Active | StreamStatus::Creating | StreamStatus::Deleting => self.turns().wait(known.id).await,
+        }
+        .ok_or_else(in_use)?;
         let gone = || NoStream { name: name.clone() };
         for _ in 0..CHANGE_TRIES_MAX {
             let stream = self.reload(&known).await?.ok_or_else(gone)?;
             // One that was cut short goes first.
             let stream = self.finish_reshard(stream).await?.ok_or_else(gone)?;
-            if stream.mode == StreamMode::OnDemand {
-                return Err(ReshardError::OnDemand { name: name.clone() });
+            match (mode, stream.mode) {
+                (StreamMode::Provisioned, StreamMode::OnDemand) => {
+                    return Err(ReshardError::OnDemand { name: name.clone() });
+                }
+                // The user sets the number of its shards since then.
+                (StreamMode::OnDemand, StreamMode::Provisioned) => return Ok(stream),
+                (StreamMode::Provisioned, StreamMode::Provisioned) | (StreamMode::OnDemand, StreamMode::OnDemand) => {}
             }
             let Some(reshard) = plan(&stream)? else { return Ok(stream) };
             self.check_logs(&stream, &reshard).await?;

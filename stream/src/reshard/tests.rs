@@ -199,7 +199,12 @@ async fn cut_short(polls: usize, next: Next) -> Option<Cut> {
     let store = Store::open(engine.clone(), clock()).await.unwrap();
     let before = store.create_stream(&name(), 5, StreamMode::Provisioned, DAY).await.unwrap();
     placed(&store.put(&name(), records(0)).await.unwrap());
-    if polled(polls, store.reshard_in_turn(&name(), |stream| plan::update(stream, 3, Scale::Any))).await {
+    if polled(
+        polls,
+        store.reshard_in_turn(&name(), StreamMode::Provisioned, |stream| plan::update(stream, 3, Scale::Any)),
+    )
+    .await
+    {
         return None;
     }
     let cut = cut_of(&store, &before).await;
@@ -350,9 +355,13 @@ async fn the_shards_of_an_on_demand_stream_are_its_own() {
 #[tokio::test]
 async fn a_change_in_work_refuses_another() {
     let store = two_shards(StreamMode::Provisioned).await;
-    let turn = store.turns().wait(store.stream(&name()).unwrap().id).await;
+    let stream = store.stream(&name()).unwrap();
+    let turn = store.turns().wait(stream.id).await;
+    let four = plan::update(&stream, 4, Scale::Any).unwrap().unwrap();
+    store.begin_reshard(&stream, four).await.unwrap();
     let refused = store.update_shard_count(&name(), 4, Scale::Any).await;
     assert!(matches!(refused, Err(ReshardError::NotActive { .. })), "{refused:?}");
     drop(turn);
-    store.update_shard_count(&name(), 4, Scale::Any).await.unwrap();
+    let changed = store.update_shard_count(&name(), 4, Scale::Any).await.unwrap();
+    assert_eq!((changed.status, changed.open_shards().count()), (StreamStatus::Active, 4));
 }

@@ -20,6 +20,7 @@ mod opening;
 mod process_io;
 mod put;
 mod report;
+mod reshard;
 mod rounds;
 mod scale;
 mod sink;
@@ -85,9 +86,10 @@ enum Bench {
     NodeMemory,
     ScalePut(scale::Load),
     ScaleNode,
+    Reshard,
 }
 
-const BENCHES: [Bench; 19] = [
+const BENCHES: [Bench; 20] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -107,6 +109,7 @@ const BENCHES: [Bench; 19] = [
     Bench::ScalePut(scale::Load::One),
     Bench::ScalePut(scale::Load::Many),
     Bench::ScaleNode,
+    Bench::Reshard,
 ];
 
 impl Bench {
@@ -128,6 +131,7 @@ impl Bench {
             Self::NodeMemory => &node::MEMORY,
             Self::ScalePut(load) => load.names(),
             Self::ScaleNode => &scale::NODE,
+            Self::Reshard => &reshard::NAMES,
         }
     }
 
@@ -149,6 +153,7 @@ impl Bench {
             Self::NodeMemory => node::memory(folder),
             Self::ScalePut(load) => scale::puts(load, folder).await,
             Self::ScaleNode => scale::nodes(folder),
+            Self::Reshard => reshard::run(folder).await,
         }
     }
 }
