@@ -30,6 +30,10 @@ pub enum State {
     WaitingForStream,
     /// Its function does not exist.
     WaitingForFunction,
+    /// The shards that this one came from are not read to their end.
+    WaitingForParents,
+    /// The shard was split or merged, and is read to its end.
+    Finished,
     /// Somebody else moved its cursor; it delivers nothing until it is started anew.
     Stopped,
 }
@@ -42,6 +46,8 @@ impl State {
             Self::Retrying => "retrying",
             Self::WaitingForStream => "waiting for stream",
             Self::WaitingForFunction => "waiting for function",
+            Self::WaitingForParents => "waiting for parents",
+            Self::Finished => "finished",
             Self::Stopped => "stopped",
         }
     }
