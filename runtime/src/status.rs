@@ -39,6 +39,14 @@ pub enum State {
 }
 
 impl State {
+    /// Whether all is well: records are delivered, or it is not the shard's turn.
+    pub const fn is_well(self) -> bool {
+        match self {
+            Self::Running | Self::WaitingForParents | Self::Finished => true,
+            Self::Retrying | Self::WaitingForStream | Self::WaitingForFunction | Self::Stopped => false,
+        }
+    }
+
     /// The state in words.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! Triggers through splits and merges: parents before children, each key in order, nothing missing.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
