@@ -30,11 +30,23 @@ pub enum State {
     WaitingForStream,
     /// Its function does not exist.
     WaitingForFunction,
+    /// The shards that this one came from are not read to their end.
+    WaitingForParents,
+    /// The shard was split or merged, and is read to its end.
+    Finished,
     /// Somebody else moved its cursor; it delivers nothing until it is started anew.
     Stopped,
 }
 
 impl State {
+    /// Whether all is well: records are delivered, or it is not the shard's turn.
+    pub const fn is_well(self) -> bool {
+        match self {
+            Self::Running | Self::WaitingForParents | Self::Finished => true,
+            Self::Retrying | Self::WaitingForStream | Self::WaitingForFunction | Self::Stopped => false,
+        }
+    }
+
     /// The state in words.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +54,8 @@ impl State {
             Self::Retrying => "retrying",
             Self::WaitingForStream => "waiting for stream",
             Self::WaitingForFunction => "waiting for function",
+            Self::WaitingForParents => "waiting for parents",
+            Self::Finished => "finished",
             Self::Stopped => "stopped",
         }
     }

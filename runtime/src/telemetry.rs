@@ -21,7 +21,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::human::Human;
-use crate::status::{Board, State, TriggerStatus};
+use crate::status::{Board, TriggerStatus};
 
 /// The filter of log lines unless the user gives one.
 const FILTER_DEFAULT: &str = "info";
@@ -111,8 +111,10 @@ impl TriggerMetrics {
     ];
     const BEHIND: (&'static str, &'static str) =
         ("trigger_behind", "How long the oldest record that is known to wait has waited");
-    const RUNNING: (&'static str, &'static str) =
-        ("trigger_running", "1 while the trigger delivers, 0 while it retries, waits or is stopped");
+    const RUNNING: (&'static str, &'static str) = (
+        "trigger_running",
+        "1 while the trigger delivers, or it is not the shard's turn; 0 while it retries, lacks its stream or function, or is stopped",
+    );
 }
 
 impl Collector for TriggerMetrics {
@@ -133,7 +135,7 @@ impl Collector for TriggerMetrics {
         let (name, help) = Self::RUNNING;
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for row in &rows {
-            let running = i64::from(row.status.state == State::Running);
+            let running = i64::from(row.status.state.is_well());
             ConstGauge::new(running).encode(metric.encode_family(&labels(row))?)?;
         }
         Ok(())
@@ -203,7 +205,7 @@ mod tests {
     use tidemill_stream::shard::ShardIndex;
 
     use super::*;
-    use crate::status::RowKey;
+    use crate::status::{RowKey, State};
 
     #[test]
     fn the_board_is_shown_as_metrics() {

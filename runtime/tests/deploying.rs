@@ -138,13 +138,16 @@ async fn what_cannot_be_applied_fails_and_changes_nothing() {
     let before = program::client(house.url.trim_start_matches("http://").parse().unwrap());
     let there = before.deployment().await.unwrap();
 
-    house.edit("shards: 2", "shards: 3");
+    house.edit("shards: 2", "shards: 2, retention: 48h");
     for arguments in [&[][..], &["--dry-run"][..]] {
         let run = house.deploy(arguments).await;
         let said = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(run.code, 1, "{said}");
-        assert!(said.contains("! stream orders the stream 'orders' has 2 shards and the manifest says 3"), "{said}");
-        assert!(said.contains("write 'shards: 2', or delete") && said.ends_with("nothing is applied."), "{said}");
+        assert!(
+            said.contains("! stream orders the stream 'orders' keeps records for 24h and the manifest says 48h"),
+            "{said}"
+        );
+        assert!(said.contains("write 'retention: 24h', or delete") && said.ends_with("nothing is applied."), "{said}");
     }
 
     house.edit("recorder.wasm", "stranger.wasm");

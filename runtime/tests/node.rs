@@ -163,17 +163,31 @@ async fn a_start_that_was_changed_while_the_node_was_away_is_seen() {
 }
 
 #[tokio::test]
-async fn another_number_of_shards_is_refused_and_changes_nothing() {
+async fn another_number_of_shards_is_reached_by_splits_and_merges() {
+    let house = House::new();
+    let mut node = house.node().await;
+    node.apply(&house.manifest(&manifest(2, "recorder.wasm", ""))).await.unwrap();
+    for shards in [7, 1] {
+        let plan = node.apply(&house.manifest(&manifest(shards, "recorder.wasm", ""))).await.unwrap();
+        assert_eq!(plan.steps.len(), 1);
+        assert!(plan.steps[0].to_string().starts_with("~ stream orders: shards "), "{}", plan.steps[0]);
+        assert_eq!(node.status().streams[0].open_shards, shards as usize);
+        let again = node.apply(&house.manifest(&manifest(shards, "recorder.wasm", ""))).await.unwrap();
+        assert!(!again.has_changes(), "{again:?}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn another_retention_is_refused_and_changes_nothing() {
     let house = House::new();
     let mut node = house.node().await;
     node.apply(&house.manifest(&manifest(2, "recorder.wasm", ""))).await.unwrap();
     let before = node.status();
-    let error = node.apply(&house.manifest(&manifest(3, "misbehave.wasm", ""))).await.unwrap_err().to_string();
-    assert!(
-        error.contains("'orders' has 2 shards and the manifest says 3") && error.contains("not supported yet"),
-        "{error}"
-    );
-    assert_eq!(node.status().functions, before.functions);
+    let longer = manifest(3, "misbehave.wasm", "").replace("shards: 3", "shards: 3, retention: 48h");
+    let error = node.apply(&house.manifest(&longer)).await.unwrap_err().to_string();
+    assert!(error.contains("'orders' keeps records for 24h and the manifest says 48h"), "{error}");
+    assert_eq!((node.status().functions, node.status().streams[0].open_shards), (before.functions, 2));
     node.stop().await;
 }
 

@@ -92,11 +92,11 @@ pub enum ReshardError {
         range: HashRange,
     },
     /// The shards are no neighbours.
-    #[error("{one} and {other} cannot be merged: the range of one must begin where that of the other ends")]
+    #[error("{one} and {other} cannot be merged: the range of the second must begin where that of the first ends")]
     NotAdjacent {
-        /// One of them.
+        /// The first.
         one: ShardIndex,
-        /// The other.
+        /// The second.
         other: ShardIndex,
     },
     /// Not a number of shards that a stream can have.
@@ -151,7 +151,7 @@ impl Store {
         self.reshard(name, StreamMode::OnDemand, move |stream| plan::split(stream, shard, new_start).map(Some)).await
     }
 
-    /// Makes one shard of two open neighbours. It is done when this returns.
+    /// Makes one shard of two open neighbours, in the order of their ranges. It is done when this returns.
     pub async fn merge_shards(
         &self,
         name: &StreamName,

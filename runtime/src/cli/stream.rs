@@ -1,9 +1,10 @@
-//! `tidemill stream`: makes, shows and deletes streams, as any client of the API can.
+//! `tidemill stream`: makes, shows, changes and deletes streams, as any client of the API can.
 
 mod create;
 mod delete;
 mod describe;
 mod list;
+mod reshard;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,12 +21,13 @@ const CHANGE_DEADLINE: Duration = Duration::from_mins(2);
 /// How often it is looked at meanwhile.
 const CHANGE_POLL: Duration = Duration::from_millis(100);
 
-/// List, create, describe and delete streams.
+/// List, create, describe, reshard and delete streams.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill stream create orders --shards 4
   tidemill stream list
   tidemill stream describe orders
+  tidemill stream reshard orders --shards 8
   tidemill stream delete orders")]
 pub(super) struct StreamArgs {
     #[command(subcommand)]
@@ -37,6 +39,7 @@ enum Verb {
     List(list::ListArgs),
     Create(create::CreateArgs),
     Describe(describe::DescribeArgs),
+    Reshard(reshard::ReshardArgs),
     Delete(delete::DeleteArgs),
 }
 
@@ -45,6 +48,7 @@ pub(super) async fn stream(args: StreamArgs) -> anyhow::Result<ExitCode> {
         Verb::List(args) => list::list(args).await?,
         Verb::Create(args) => create::create(args).await?,
         Verb::Describe(args) => describe::describe(args).await?,
+        Verb::Reshard(args) => reshard::reshard(args).await?,
         Verb::Delete(args) => return delete::delete(args).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -138,7 +138,17 @@ struct Row<'a> {
     error: Option<&'a str>,
 }
 
-/// One row for each trigger. A shard that is not running tells more than one that is.
+/// How much the state of one shard tells of its trigger.
+fn weight(state: &str) -> u8 {
+    match state {
+        "finished" => 0,
+        "waiting for parents" => 1,
+        "running" => 2,
+        _ => 3,
+    }
+}
+
+/// One row for each trigger. A shard that is not running tells more than one that is, unless it is not its turn.
 fn triggers(report: &Report) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for shard in &report.triggers {
@@ -153,7 +163,7 @@ fn triggers(report: &Report) -> Vec<Row<'_>> {
 
 impl<'a> Row<'a> {
     fn of(shard: &'a TriggerReport) -> Self {
-        let is_running = shard.state == "running";
+        let is_well = weight(&shard.state) <= weight("running");
         Self {
             trigger: &shard.trigger,
             state: &shard.state,
@@ -161,7 +171,7 @@ impl<'a> Row<'a> {
             records: shard.records,
             behind_ms: shard.behind_ms,
             failures: shard.failures,
-            error: shard.last_error.as_ref().filter(|_| !is_running).map(|error| error.message.as_str()),
+            error: shard.last_error.as_ref().filter(|_| !is_well).map(|error| error.message.as_str()),
         }
     }
 
@@ -171,7 +181,7 @@ impl<'a> Row<'a> {
         self.failures += other.failures;
         self.behind_ms = self.behind_ms.max(other.behind_ms);
         self.error = self.error.or(other.error);
-        if other.state != "running" {
+        if weight(other.state) >= weight(self.state) {
             self.state = other.state;
         }
     }

@@ -138,8 +138,9 @@ pub(super) const STREAM: Legal = Legal {
     fields: &[
         Field::count(
             &SHARDS,
-            "How many shards it is created with: the records of a shard are kept and delivered in order, and shards are \
-             worked on at once. It cannot be changed yet.",
+            "How many shards take records: the records of a shard are kept and delivered in order, and shards are \
+             worked on at once. Another number splits and merges shards until all are of one size; the \
+             records of a key stay in order.",
         ),
         Field::duration(
             &RETENTION,

@@ -117,8 +117,8 @@ impl Plan {
                 continue;
             };
             if let Some(there) = there {
-                step.action = Action::Refuse;
-                step.note = Some(words::refusal(name, there, item));
+                step.note = words::refusal(name, there, item);
+                step.action = if step.note.is_some() { Action::Refuse } else { Action::Change };
             }
             self.steps.push(step);
         }

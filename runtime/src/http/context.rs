@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
+use tidemill_stream::shard::ShardIndex;
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::Stream;
 use tracing::Span;
@@ -43,6 +44,11 @@ impl Context<'_> {
     pub(super) fn stream(&self, name: &StreamName) -> Result<Arc<Stream>, ApiError> {
         Span::current().record("stream", name.as_str());
         self.store().stream(name).map_err(|error| ApiError::no_stream(&error.name, self.account()))
+    }
+
+    /// The shard of this id; whether the stream has it is the store's to say.
+    pub(super) fn shard(&self, stream: &StreamName, id: &str) -> Result<ShardIndex, ApiError> {
+        ShardIndex::parse_id(id).map_err(|_| ApiError::no_shard(&id, stream, self.account()))
     }
 }
 

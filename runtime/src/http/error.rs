@@ -10,8 +10,10 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::delete::DeleteStreamError;
 use tidemill_stream::error::StoreError;
+use tidemill_stream::name::StreamName;
 use tidemill_stream::put::{PutError, PutFailure};
 use tidemill_stream::read::{PositionError, ReadError};
+use tidemill_stream::reshard::ReshardError;
 use tidemill_wire::ErrorBody;
 
 use super::iterator::TokenError;
@@ -170,6 +172,49 @@ impl ApiError {
         match error {
             DeleteStreamError::NoStream(error) => Self::no_stream(&error.name, account),
             DeleteStreamError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn of_reshard(error: ReshardError, name: &StreamName, account: &str) -> Self {
+        match error {
+            ReshardError::NoStream(error) => Self::no_stream(&error.name, account),
+            ReshardError::NoShard(error) => Self::no_shard(&error.shard, &error.stream, account),
+            ReshardError::NotActive { name, status } => {
+                let status = format!("{status:?}").to_uppercase();
+                let message = format!("Stream {name} under account {account} not ACTIVE, instead in state {status}");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            error @ ReshardError::OnDemand { .. } => {
+                Self::new(ErrorKind::Validation, format!("Under account {account}: {error}."))
+            }
+            ReshardError::Closed { shard } => Self::invalid(format!(
+                "Shard {shard} in stream {name} under account {account} has already been merged or split, and thus is \
+                 not eligible for merging or splitting."
+            )),
+            ReshardError::SplitPoint { shard, given, range } => Self::invalid(format!(
+                "NewStartingHashKey {given} used in SplitShard() on shard {shard} in stream {name} under account \
+                 {account} is not both greater than one plus the shard's StartingHashKey {} and less than the shard's \
+                 EndingHashKey {}.",
+                range.start, range.end
+            )),
+            ReshardError::NotAdjacent { one, other } => Self::invalid(format!(
+                "Shards {one} and {other} in stream {name} under account {account} are not an adjacent pair of shards \
+                 eligible for merging"
+            )),
+            ReshardError::Scale { current, target } => {
+                let bound = if target as usize > current { "up over double" } else { "down below half" };
+                Self::new(
+                    ErrorKind::LimitExceeded,
+                    format!(
+                        "UpdateShardCount cannot scale {bound} your current open shard count. Current open shard \
+                         count: {current}, Target shard count: {target}"
+                    ),
+                )
+            }
+            error @ (ReshardError::ShardCount { .. } | ReshardError::TooManyListed { .. }) => {
+                Self::new(ErrorKind::LimitExceeded, format!("Stream {name} under account {account}: {error}."))
+            }
+            ReshardError::Store(error) => error.into(),
         }
     }
 

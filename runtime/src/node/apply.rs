@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use tidemill_stream::create::CreateStreamError;
+use tidemill_stream::reshard::Scale;
 use tidemill_stream::stream::StreamMode;
 use tracing::{error, info};
 
@@ -37,12 +38,9 @@ impl Node {
 
     async fn carry_out(&self, plan: &Plan, manifest: &Manifest, functions: ByName) -> anyhow::Result<()> {
         let changed = self.deploy(plan, &functions).await?;
-        let is_new = |spec: &&StreamSpec| plan.does(Action::Add, Kind::Stream, spec.name.as_str());
-        for spec in manifest.streams.iter().filter(is_new) {
-            if let Err(error) = self.create_stream(spec).await {
-                self.take_back(&changed).await;
-                return Err(error);
-            }
+        if let Err(error) = self.streams(plan, &manifest.streams).await {
+            self.take_back(&changed).await;
+            return Err(error);
         }
         match self.triggers.apply(manifest.triggers.clone()).await {
             // Each is in the log, and is tried again until it succeeds: the others go on without it.
@@ -51,6 +49,19 @@ impl Node {
         }
         self.remove_others(&functions);
         *self.deployed.lock() = functions;
+        Ok(())
+    }
+
+    async fn streams(&self, plan: &Plan, specs: &[StreamSpec]) -> anyhow::Result<()> {
+        for spec in specs {
+            let is_planned = |action| plan.does(action, Kind::Stream, spec.name.as_str());
+            if is_planned(Action::Add) {
+                self.create_stream(spec).await?;
+            } else if is_planned(Action::Change) {
+                let changed = self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await;
+                changed.with_context(|| format!("cannot change the shards of the stream '{}'", spec.name))?;
+            }
+        }
         Ok(())
     }
 

@@ -59,7 +59,8 @@ pub struct TriggerReport {
     pub function: String,
     /// The shard's id; none while the stream or the function is not there.
     pub shard: Option<String>,
-    /// `running`, `retrying`, `waiting for stream`, `waiting for function` or `stopped`.
+    /// `running`, `retrying`, `waiting for stream`, `waiting for function`, `waiting for parents`,
+    /// `finished` or `stopped`.
     pub state: String,
     /// How long the oldest record that is known to wait has waited, milliseconds.
     pub behind_ms: u64,

@@ -3,7 +3,7 @@
 //! Its positions are fixed durably when it is created, those of `latest` too, so that a restart neither skips nor
 //! repeats what arrived before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -137,12 +137,27 @@ pub(super) async fn ensure(
     if stored.stream_id != stream.id.0 || stored.start != spec.start.into() {
         return create(store, spec, stream, Some((&document, &stored)), random).await;
     }
+    let born = unknown_shards(&stored, stream);
+    if stored.function == spec.function.as_str() && born.is_empty() {
+        return Ok(TriggerId(stored.id));
+    }
     if stored.function != spec.function.as_str() {
-        let changed = Stored { function: spec.function.to_string(), ..stored.clone() };
-        write(store, &spec.name, Expect::At(document.revision), Some(encode(&changed))).await?;
         info!(trigger = spec.name, from = stored.function, to = %spec.function, "the trigger has another function now");
     }
-    Ok(TriggerId(stored.id))
+    let shards = stored.shards.iter().copied().chain(born.iter().map(|(shard, _)| shard.0)).collect();
+    let changed = Stored { function: spec.function.to_string(), shards, ..stored };
+    let change =
+        Change { key: key_of(&spec.name), expect: Expect::At(document.revision), value: Some(encode(&changed)) };
+    let outcome = store.fix_cursors(TriggerId(changed.id), &born, vec![change]).await;
+    settle(store, &spec.name, &changed, outcome).await?;
+    Ok(TriggerId(changed.id))
+}
+
+/// Shards that were born after the trigger was made, or last looked: it reads them from their beginning.
+fn unknown_shards(stored: &Stored, stream: &Stream) -> Vec<(ShardIndex, Bound)> {
+    let known: BTreeSet<u32> = stored.shards.iter().copied().collect();
+    let born = stream.shards.iter().filter(|shard| !known.contains(&shard.index.0));
+    born.map(|shard| (shard.index, Bound::START)).collect()
 }
 
 /// Takes away the documents of triggers that nobody wants any more; returns their names.

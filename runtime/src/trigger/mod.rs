@@ -1,10 +1,11 @@
 //! Triggers: feed each shard's records, in order and in batches, to a function.
 //!
 //! Delivery is at least once: a cursor moves only behind records that the function took, and only for the trigger that
-//! owns it. A batch that fails is delivered again until it succeeds, and holds its own shard only. This room must not
-//! know of HTTP, of wasm, or of the manifest's syntax.
+//! owns it. A batch that fails is delivered again until it succeeds, and holds its own shard and its children only. This
+//! room must not know of HTTP, of wasm, or of the manifest's syntax.
 
 mod document;
+mod lineage;
 mod output;
 mod policy;
 mod poller;

@@ -1,7 +1,8 @@
 //! A poller: one trigger in one shard.
 //!
 //! Reads behind its cursor, calls the function, puts what it emitted, and then moves the cursor. It ends when it
-//! is asked to, when its stream is gone, or when somebody else moved its cursor.
+//! is asked to, when its shard is closed and read to its end, when its stream is gone, or when somebody else moved its
+//! cursor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tidemill_stream::stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span, error, info, warn};
 
+use super::lineage::Ends;
 use super::policy::{Decision, Outcome, backoff, decide, rest};
 use super::{Target, output};
 use crate::functions::Invocation;
@@ -34,6 +36,7 @@ pub(super) struct Poller {
     pub(super) batch_records_max: usize,
     pub(super) target: Target,
     pub(super) row: Row,
+    pub(super) ends: Ends,
     pub(super) random: StdRng,
     pub(super) stopping: CancellationToken,
 }
@@ -49,6 +52,8 @@ enum Ended {
     Stale,
     /// The shard ends before the cursor.
     Missing,
+    /// The shard is closed, and all of it is processed.
+    ReadToTheEnd,
 }
 
 impl Poller {
@@ -60,6 +65,11 @@ impl Poller {
         };
         match ended {
             Ended::Stopping => debug!("poller stopped"),
+            Ended::ReadToTheEnd => {
+                info!("the shard was split or merged, and is read to its end");
+                self.row.update(|status| status.state = State::Finished);
+                self.ends.reached(self.shard.index);
+            }
             Ended::NoStream => {
                 info!("the stream is gone; its poller ends");
                 self.row.update(|status| status.state = State::WaitingForStream);
@@ -90,8 +100,11 @@ impl Poller {
     }
 
     /// A cursor behind the end of its log means that acknowledged records are gone, and that new ones would be taken for
-    /// processed.
+    /// processed. A closed shard takes no new ones.
     async fn check_end(&mut self, cursor: Cursor) -> Result<Cursor, Ended> {
+        if !self.shard.is_open() {
+            return Ok(cursor);
+        }
         let end = self.store.position(&self.stream, self.shard.index, StartAt::Latest).await;
         if end.is_ok_and(|end| cursor.bound > end) { Err(Ended::Missing) } else { Ok(cursor) }
     }
@@ -102,15 +115,15 @@ impl Poller {
         loop {
             let turn = async {
                 let read = self.read(from).await?;
-                if read.records.is_empty() {
-                    looks_in_vain += 1;
-                    self.rest_at(read.next, rest(looks_in_vain)).await?;
-                } else {
+                if !read.records.is_empty() {
                     looks_in_vain = 0;
                     self.deliver(&read.records).await?;
                     cursor = self.commit(&cursor, &read).await?;
+                } else if !read.is_at_end {
+                    looks_in_vain += 1;
+                    self.rest_at(read.next, rest(looks_in_vain)).await?;
                 }
-                Ok(read.next)
+                if read.is_at_end { Err(Ended::ReadToTheEnd) } else { Ok(read.next) }
             };
             match turn.await {
                 Ok(next) => from = next,

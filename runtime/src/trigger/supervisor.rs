@@ -1,9 +1,9 @@
 //! The supervisor: keeps the running pollers what the wanted triggers and the existing streams ask for.
 //!
-//! It looks again whenever triggers are applied or a stream is created or deleted, and after a while when something
-//! failed. One task owns all of its state.
+//! It looks again whenever triggers are applied, a stream is created, changed or deleted, or a shard is read to its end,
+//! and after a while when something failed. One task owns all of its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{SeedableRng as _, make_rng};
 use tidemill_stream::cursor::TriggerId;
 use tidemill_stream::engine::StreamId;
-use tidemill_stream::shard::Shard;
+use tidemill_stream::shard::{Shard, ShardIndex};
 use tidemill_stream::store::Store;
 use tidemill_stream::stream::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info, info_span};
 
 use super::document::{self, TriggerError};
+use super::lineage::Ends;
 use super::poller::Poller;
 use super::{Target, Targets};
 use crate::deploy::TriggerSpec;
@@ -40,6 +41,8 @@ pub(super) struct Supervisor {
     board: Board,
     commands: mpsc::Receiver<Command>,
     changes: watch::Receiver<u64>,
+    /// Moves when a shard is read to its end.
+    ends: watch::Sender<u64>,
     random: StdRng,
     wanted: Vec<TriggerSpec>,
     running: BTreeMap<String, Running>,
@@ -49,6 +52,9 @@ pub(super) struct Supervisor {
 struct Running {
     purpose: Purpose,
     pollers: Tasks,
+    /// The shards that have had a poller.
+    begun: BTreeSet<ShardIndex>,
+    ends: Ends,
 }
 
 /// Pollers go on as long as this stays the same.
@@ -62,10 +68,8 @@ struct Purpose {
 
 /// What there is to do for a trigger.
 enum Plan {
-    /// Its pollers run for this.
+    /// Its pollers run for this, and begin in the shards whose turn has come.
     Run { purpose: Purpose, stream: Arc<Stream>, targets: Vec<(Shard, Target)> },
-    /// Its pollers run already.
-    Keep,
     /// It cannot run for now.
     Wait(State),
 }
@@ -73,19 +77,21 @@ enum Plan {
 impl Supervisor {
     pub(super) fn new(store: Store, targets: Targets, board: Board, commands: mpsc::Receiver<Command>) -> Self {
         let changes = store.changes();
-        let (wanted, running) = (Vec::new(), BTreeMap::new());
-        Self { store, targets, board, commands, changes, random: make_rng(), wanted, running }
+        let (wanted, running, ends) = (Vec::new(), BTreeMap::new(), watch::Sender::new(0));
+        Self { store, targets, board, commands, changes, ends, random: make_rng(), wanted, running }
     }
 
     /// Looks after the triggers until it is asked to stop, then stops them.
     pub(super) async fn run(mut self, stopping: CancellationToken) {
         let mut try_again = false;
+        let mut ends = self.ends.subscribe();
         loop {
             let commanded = tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
                 Some(command) = self.commands.recv() => Some(command),
                 Ok(()) = self.changes.changed() => None,
+                Ok(()) = ends.changed() => None,
                 () = tokio::time::sleep(RECONCILE_RETRY_WAIT), if try_again => None,
             };
             let reply = commanded.map(|command| {
@@ -135,17 +141,17 @@ impl Supervisor {
             function: spec.function.clone(),
             batch_records_max: spec.batch_records_max,
         };
-        if self.running.get(&spec.name).is_some_and(|running| running.purpose == purpose) {
-            return Ok(Plan::Keep);
-        }
+        let ready = match self.running.get(&spec.name).filter(|running| running.purpose == purpose) {
+            Some(running) => running.ends.ready(&stream, &running.begun),
+            None => Ends::new(&self.ends).ready(&stream, &BTreeSet::new()),
+        };
         let target = |shard: &Shard| (self.targets)(&spec.function).map(|target| (shard.clone(), target));
-        let targets: Option<Vec<_>> = stream.shards.iter().map(target).collect();
+        let targets: Option<Vec<_>> = ready.into_iter().map(target).collect();
         Ok(targets.map_or(Plan::Wait(State::WaitingForFunction), |targets| Plan::Run { purpose, stream, targets }))
     }
 
     async fn carry_out(&mut self, spec: &TriggerSpec, plan: Plan) {
         match plan {
-            Plan::Keep => {}
             Plan::Wait(state) => {
                 self.stop(&spec.name).await;
                 self.board.forget(&spec.name);
@@ -153,39 +159,64 @@ impl Supervisor {
                 self.board.row(key, spec.stream.as_str(), spec.function.as_str(), state);
             }
             Plan::Run { purpose, stream, targets } => {
-                self.stop(&spec.name).await;
-                self.board.forget(&spec.name);
-                let pollers = Tasks::new();
-                for (shard, target) in targets {
-                    let span = info_span!(parent: None, "poller", trigger = spec.name, shard = %shard.index);
-                    let poller = self.poller(spec, &purpose, &stream, shard, target, &pollers);
-                    span.in_scope(|| pollers.spawn("poller", poller.run().instrument(span.clone())));
-                }
-                self.running.insert(spec.name.clone(), Running { purpose, pollers });
+                let mut running = self.running_for(spec, purpose).await;
+                self.begin(spec, &mut running, &stream, targets);
+                self.running.insert(spec.name.clone(), running);
             }
+        }
+    }
+
+    /// The pollers that run for this already, or none yet.
+    async fn running_for(&mut self, spec: &TriggerSpec, purpose: Purpose) -> Running {
+        match self.running.remove(&spec.name) {
+            Some(running) if running.purpose == purpose => return running,
+            Some(other) => stop_pollers(&other).await,
+            None => {}
+        }
+        self.board.forget(&spec.name);
+        Running { purpose, pollers: Tasks::new(), begun: BTreeSet::new(), ends: Ends::new(&self.ends) }
+    }
+
+    /// Starts a poller in each of these shards. Those that never had one show that they wait.
+    fn begin(
+        &mut self,
+        spec: &TriggerSpec,
+        running: &mut Running,
+        stream: &Arc<Stream>,
+        targets: Vec<(Shard, Target)>,
+    ) {
+        for (shard, target) in targets {
+            running.begun.insert(shard.index);
+            let span = info_span!(parent: None, "poller", trigger = spec.name, shard = %shard.index);
+            let poller = self.poller(spec, running, stream, shard, target);
+            span.in_scope(|| running.pollers.spawn("poller", poller.run().instrument(span.clone())));
+        }
+        for shard in stream.shards.iter().filter(|shard| !running.begun.contains(&shard.index)) {
+            let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
+            self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::WaitingForParents);
         }
     }
 
     fn poller(
         &mut self,
         spec: &TriggerSpec,
-        purpose: &Purpose,
+        running: &Running,
         stream: &Arc<Stream>,
         shard: Shard,
         target: Target,
-        pollers: &Tasks,
     ) -> Poller {
         let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
         Poller {
             store: self.store.clone(),
             stream: Arc::clone(stream),
             shard,
-            trigger: purpose.trigger,
-            batch_records_max: purpose.batch_records_max,
+            trigger: running.purpose.trigger,
+            batch_records_max: running.purpose.batch_records_max,
             target,
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
             random: StdRng::from_rng(&mut self.random),
-            stopping: pollers.stopping(),
+            ends: running.ends.clone(),
+            stopping: running.pollers.stopping(),
         }
     }
 

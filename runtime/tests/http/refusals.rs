@@ -139,8 +139,8 @@ async fn a_body_that_cannot_be_read_is_a_serialization_exception() {
 #[tokio::test]
 async fn an_operation_that_is_not_served_says_so() {
     let node = Node::start().await;
-    let message = node.refused("SplitShard", json!({}), "UnknownOperationException").await;
-    assert!(message.contains("SplitShard is not served"), "{message}");
+    let message = node.refused("SubscribeToShard", json!({}), "UnknownOperationException").await;
+    assert!(message.contains("SubscribeToShard is not served"), "{message}");
     let message = node.refused("Nonsense", json!({}), "UnknownOperationException").await;
     assert!(message.contains("no operation 'Kinesis_20131202.Nonsense'"), "{message}");
     for target in ["", "DynamoDB_20120810.PutRecords", "PutRecords"] {

@@ -37,6 +37,7 @@ type Function = Arc<dyn Fn(&Invocation) -> Outcome + Send + Sync>;
 /// A call of the function.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    pub(crate) shard: ShardIndex,
     pub(crate) attempt: u32,
     pub(crate) data: Vec<String>,
     pub(crate) succeeded: bool,
@@ -136,6 +137,18 @@ impl Rig {
         data
     }
 
+    /// Puts records whose data are their numbers, of ten keys in turn.
+    pub(crate) async fn put_of_ten_keys(&self, stream: &str, numbers: Range<u32>) {
+        let record = |number: u32| Record {
+            partition_key: PartitionKey::parse(format!("{}", number % 10)).unwrap(),
+            explicit_hash: None,
+            data: number.to_string().into(),
+        };
+        let records = numbers.map(record).collect();
+        let placed = self.store.put(&StreamName::parse(stream).unwrap(), records).await.unwrap();
+        assert!(placed.iter().all(Result::is_ok));
+    }
+
     /// The data of all records of a stream of one shard.
     pub(crate) async fn data(&self, stream: &str) -> Vec<String> {
         let stream = self.store.stream(&StreamName::parse(stream).unwrap()).unwrap();
@@ -164,6 +177,13 @@ impl Rig {
         let calls = succeeded(&calls);
         assert_eq!(data_of(&calls).len(), records, "no more than that");
         calls
+    }
+
+    /// Waits until calls that succeeded have had so many records.
+    pub(crate) async fn delivered_at_least(&self, records: usize) {
+        let count =
+            |calls: &[Call]| calls.iter().filter(|call| call.succeeded).map(|call| call.data.len()).sum::<usize>();
+        self.wait_for_calls(|calls| count(calls) >= records).await;
     }
 
     async fn wait_for_calls(&self, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
@@ -229,7 +249,13 @@ impl Invoke for Recorder {
         self.calls.send_modify(|calls| {
             let trigger_calls = 1 + calls.iter().filter(|call| call.data.first() == data.first()).count();
             at = calls.len();
-            calls.push(Call { attempt: invocation.attempt, data: data.clone(), succeeded: false, trigger_calls });
+            calls.push(Call {
+                shard: invocation.shard,
+                attempt: invocation.attempt,
+                data: data.clone(),
+                succeeded: false,
+                trigger_calls,
+            });
         });
         let outcome = (self.function)(invocation).await;
         let succeeded = outcome.is_ok();

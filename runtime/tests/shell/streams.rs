@@ -46,6 +46,23 @@ async fn a_stream_is_created_shown_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_stream_gets_another_number_of_shards() {
+    let house = House::new().await;
+    house.done("stream create orders --shards 2").await;
+    let run = house.run("stream reshard orders --shards 9").await;
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("", "the stream 'orders' has 9 open shards now; it had 2\n")
+    );
+    let changed = json(&house.done("stream reshard orders --shards 1 --json").await);
+    assert_eq!((&changed["status"], &changed["open_shards"]), (&"ACTIVE".into(), &1.into()));
+    let described = house.done("stream describe orders").await;
+    assert!(described.contains("Shards     1 open, "), "{described}");
+    let refusal = house.refused("stream reshard none --shards 2").await;
+    assert!(refusal.contains("there is no stream 'none'"), "{refusal}");
+}
+
+#[tokio::test]
 async fn a_list_of_many_pages_is_whole() {
     let house = House::new().await;
     let client = tidemill_client::Client::new(&house.url).unwrap();

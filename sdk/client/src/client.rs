@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_wire::{
     CreateStreamRequest, DeleteStreamRequest, DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, ErrorBody,
     JSON_CONTENT_TYPE, ListShardsRequest, ListShardsResponse, ListStreamsRequest, ListStreamsResponse, Operation,
-    Shard, StreamDescriptionSummary, TARGET_PREFIX,
+    Shard, StreamDescriptionSummary, TARGET_PREFIX, UpdateShardCountRequest, UpdateShardCountResponse,
 };
 
 use crate::error::ClientError;
@@ -76,6 +76,18 @@ impl Client {
     pub async fn delete_stream(&self, stream: &str) -> Result<(), ClientError> {
         let request = DeleteStreamRequest { stream_name: Some(stream.to_owned()), ..DeleteStreamRequest::default() };
         self.send(Operation::DeleteStream, &request).await.map(drop)
+    }
+
+    /// Changes the number of open shards, to twice as many or half as many at most. Returns how many there were.
+    pub async fn update_shard_count(&self, stream: &str, target: u64) -> Result<u64, ClientError> {
+        let request = UpdateShardCountRequest {
+            stream_name: Some(stream.to_owned()),
+            target_shard_count: i64::try_from(target).ok(),
+            scaling_type: Some("UNIFORM_SCALING".to_owned()),
+            ..UpdateShardCountRequest::default()
+        };
+        let response: UpdateShardCountResponse = self.call(Operation::UpdateShardCount, &request).await?;
+        Ok(response.current_shard_count)
     }
 
     /// The names of all streams, sorted.

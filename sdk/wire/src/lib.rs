@@ -10,6 +10,7 @@ mod error;
 mod get;
 mod operation;
 mod put;
+mod reshard;
 mod shard;
 mod stream;
 mod text;
@@ -22,6 +23,7 @@ pub use operation::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 pub use put::{
     PutRecordRequest, PutRecordResponse, PutRecordsEntry, PutRecordsRequest, PutRecordsResponse, PutRecordsResult,
 };
+pub use reshard::{MergeShardsRequest, SplitShardRequest, UpdateShardCountRequest, UpdateShardCountResponse};
 pub use shard::{
     ChildShard, HashKeyRange, ListShardsRequest, ListShardsResponse, SequenceNumberRange, Shard, ShardFilter,
 };

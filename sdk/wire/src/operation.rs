@@ -22,15 +22,21 @@ pub enum Operation {
     ListShards,
     /// `ListStreams`
     ListStreams,
+    /// `MergeShards`
+    MergeShards,
     /// `PutRecord`
     PutRecord,
     /// `PutRecords`
     PutRecords,
+    /// `SplitShard`
+    SplitShard,
+    /// `UpdateShardCount`
+    UpdateShardCount,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::CreateStream,
         Self::DeleteStream,
         Self::DescribeStream,
@@ -39,8 +45,11 @@ impl Operation {
         Self::GetShardIterator,
         Self::ListShards,
         Self::ListStreams,
+        Self::MergeShards,
         Self::PutRecord,
         Self::PutRecords,
+        Self::SplitShard,
+        Self::UpdateShardCount,
     ];
 
     /// The operation of this name.
@@ -59,8 +68,11 @@ impl Operation {
             Self::GetShardIterator => "GetShardIterator",
             Self::ListShards => "ListShards",
             Self::ListStreams => "ListStreams",
+            Self::MergeShards => "MergeShards",
             Self::PutRecord => "PutRecord",
             Self::PutRecords => "PutRecords",
+            Self::SplitShard => "SplitShard",
+            Self::UpdateShardCount => "UpdateShardCount",
         }
     }
 }

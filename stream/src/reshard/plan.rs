@@ -24,13 +24,14 @@ pub(super) fn split(stream: &Stream, shard: ShardIndex, new_start: HashKey) -> R
     Ok(Reshard { open: halves(parent, new_start).into(), target: None })
 }
 
-/// Two neighbours become one.
+/// Two neighbours become one; the range of the second begins where that of the first ends.
 pub(super) fn merge(stream: &Stream, one: ShardIndex, other: ShardIndex) -> Result<Reshard, ReshardError> {
     let (one, other) = (open_shard(stream, one)?, open_shard(stream, other)?);
-    let opening = if is_before(one, other) || is_before(other, one) { Some(merged(one, other)) } else { None };
-    let opening = opening.ok_or(ReshardError::NotAdjacent { one: one.index, other: other.index })?;
+    if one.range.end.0.checked_add(1) != Some(other.range.start.0) {
+        return Err(ReshardError::NotAdjacent { one: one.index, other: other.index });
+    }
     check_count(stream, stream.open_shards().count().saturating_sub(1), 1)?;
-    Ok(Reshard { open: vec![opening], target: None })
+    Ok(Reshard { open: vec![merged(one, other)], target: None })
 }
 
 /// The first step toward equal shares of the hash space; `None` where there is nothing to do.
@@ -87,12 +88,8 @@ fn halves(parent: &Shard, cut: HashKey) -> [Opening; 2] {
 }
 
 fn merged(one: &Shard, other: &Shard) -> Opening {
-    let range = HashRange { start: one.range.start.min(other.range.start), end: one.range.end.max(other.range.end) };
+    let range = HashRange { start: one.range.start, end: other.range.end };
     Opening { range, parents: vec![one.index, other.index] }
-}
-
-fn is_before(one: &Shard, other: &Shard) -> bool {
-    one.range.end.0.checked_add(1) == Some(other.range.start.0)
 }
 
 fn open_shard(stream: &Stream, index: ShardIndex) -> Result<&Shard, ReshardError> {

@@ -69,6 +69,7 @@ fn waiting_for(what: &str) -> &'static str {
     match what {
         "stream" => "no stream",
         "function" => "no functn.",
+        "parents" => "for parent",
         _ => "waiting",
     }
 }

@@ -121,15 +121,23 @@ fn a_stream_that_is_not_named_stays() {
 }
 
 #[test]
+fn a_stream_gets_another_number_of_shards() {
+    check("shards: 2", "shards: 4", &["~ stream orders: shards 2 -> 4"]);
+    check("shards: 2", "shards: 1", &["~ stream orders: shards 2 -> 1"]);
+    let plan = Plan::between(&inventory(BASE), &inventory(&BASE.replace("shards: 2", "shards: 9")));
+    assert!(plan.has_changes() && plan.does(Action::Change, Kind::Stream, "orders"));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_the_remedy() {
     for (to, reason) in [
         (
-            "shards: 3",
-            "has 2 shards and the manifest says 3: changing the number of shards is not supported yet; write \
-                       'shards: 2', or delete the stream first",
+            "shards: 2, retention: 48h",
+            "keeps records for 24h and the manifest says 48h: changing the retention is not \
+                                       supported yet; write 'retention: 24h', or delete the stream first",
         ),
         (
-            "shards: 2, retention: 48h",
+            "shards: 4, retention: 48h",
             "keeps records for 24h and the manifest says 48h: changing the retention is not \
                                        supported yet; write 'retention: 24h', or delete the stream first",
         ),

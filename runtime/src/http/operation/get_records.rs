@@ -54,14 +54,16 @@ fn check(context: &Context<'_>, request: &GetRecordsRequest) -> Result<(Arc<Stre
 }
 
 fn answer(context: &Context<'_>, stream: &Stream, shard: &Shard, read: &Read) -> Result<Bytes, ApiError> {
+    // A shard whose children are not known yet is at its end only in a moment: whoever reads it comes again for them.
     let children = if read.is_at_end { shape::children(stream, shard.index) } else { Vec::new() };
+    let is_at_end = !children.is_empty();
     let next = ShardPlace { stream: stream.name.clone(), id: stream.id, shard: shard.index, from: read.next };
-    let next = (!read.is_at_end).then(|| context.state.iterator_key.seal(&Token::Shard(next), context.now()));
+    let next = (!is_at_end).then(|| context.state.iterator_key.seal(&Token::Shard(next), context.now()));
     let response = GetRecordsResponse {
         records: read.records.iter().map(|stored| record(stream, shard, stored)).collect(),
         next_shard_iterator: next.transpose()?,
         millis_behind_latest: Some(u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX)),
-        child_shards: (!children.is_empty()).then_some(children),
+        child_shards: is_at_end.then_some(children),
     };
     let bytes_expected: usize =
         read.records.iter().map(|stored| stored.size_bytes() * 4 / 3 + RECORD_FRAME_BYTES).sum();

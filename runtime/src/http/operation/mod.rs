@@ -10,9 +10,12 @@ mod get_records;
 mod get_shard_iterator;
 mod list_shards;
 mod list_streams;
+mod merge_shards;
 mod put_record;
 mod put_records;
 mod shape;
+mod split_shard;
+mod update_shard_count;
 
 use bytes::Bytes;
 use tidemill_wire::Operation;
@@ -39,7 +42,12 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
         }
         Operation::ListShards => codec.encode(&list_shards::run(context, &codec.decode(body)?)?, ANSWER_BYTES),
         Operation::ListStreams => codec.encode(&list_streams::run(context, &codec.decode(body)?)?, ANSWER_BYTES),
+        Operation::MergeShards => merge_shards::run(context, codec.decode(body)?).await.map(|()| Bytes::new()),
         Operation::PutRecord => codec.encode(&put_record::run(context, codec.decode(body)?).await?, ANSWER_BYTES),
         Operation::PutRecords => put_records::run(context, codec.decode(body)?).await,
+        Operation::SplitShard => split_shard::run(context, codec.decode(body)?).await.map(|()| Bytes::new()),
+        Operation::UpdateShardCount => {
+            codec.encode(&update_shard_count::run(context, codec.decode(body)?).await?, ANSWER_BYTES)
+        }
     }
 }

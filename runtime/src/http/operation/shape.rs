@@ -21,13 +21,18 @@ pub(super) fn shard(stream: &Stream, shard: &Shard) -> wire::Shard {
 
 /// The shards that continue `parent`.
 pub(super) fn children(stream: &Stream, parent: ShardIndex) -> Vec<wire::ChildShard> {
-    let children = stream.shards.iter().filter(|shard| shard.parents.contains(&parent));
     let child = |shard: &Shard| wire::ChildShard {
         shard_id: shard.index.to_string(),
         parent_shards: shard.parents.iter().map(ShardIndex::to_string).collect(),
         hash_key_range: range(shard.range),
     };
-    children.map(child).collect()
+    stream.children(parent).map(child).collect()
+}
+
+/// The ids of the shards that continue `parent`, for the log.
+pub(super) fn ids(stream: &Stream, parent: ShardIndex) -> String {
+    let ids: Vec<String> = stream.children(parent).map(|child| child.index.to_string()).collect();
+    ids.join(", ")
 }
 
 fn range(range: HashRange) -> wire::HashKeyRange {

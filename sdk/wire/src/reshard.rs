@@ -1,0 +1,72 @@
+//! `SplitShard`, `MergeShards` and `UpdateShardCount`.
+
+use serde::{Deserialize, Serialize};
+
+/// What `SplitShard` asks. It answers nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SplitShardRequest {
+    /// The stream by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_name: Option<String>,
+    /// The stream by ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+    /// The shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_to_split: Option<String>,
+    /// Where the range of the second child begins, in decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_starting_hash_key: Option<String>,
+}
+
+/// What `MergeShards` asks. It answers nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MergeShardsRequest {
+    /// The stream by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_name: Option<String>,
+    /// The stream by ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+    /// The shard with the lower range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_to_merge: Option<String>,
+    /// The shard whose range begins where that of the other ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjacent_shard_to_merge: Option<String>,
+}
+
+/// What `UpdateShardCount` asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateShardCountRequest {
+    /// The stream by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_name: Option<String>,
+    /// The stream by ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+    /// How many open shards there shall be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_shard_count: Option<i64>,
+    /// `UNIFORM_SCALING`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling_type: Option<String>,
+}
+
+/// What `UpdateShardCount` answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateShardCountResponse {
+    /// The stream.
+    pub stream_name: String,
+    /// How many open shards there were.
+    pub current_shard_count: u64,
+    /// How many were asked for.
+    pub target_shard_count: u64,
+    /// The stream's ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+}
