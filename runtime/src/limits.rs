@@ -49,5 +49,11 @@ pub const LOG_WAIT_MAX: Duration = Duration::from_secs(20);
 pub const STATUS_ERROR_CHARS_MAX: usize = 2000;
 /// How long a trigger that could not be set up waits before it is tried again.
 pub const RECONCILE_RETRY_WAIT: Duration = Duration::from_secs(5);
+/// How often on-demand streams are looked at, at the most and at the least.
+pub const DEMAND_LOOK_PERIOD_MIN: Duration = Duration::from_millis(10);
+/// See [`DEMAND_LOOK_PERIOD_MIN`].
+pub const DEMAND_LOOK_PERIOD_MAX: Duration = Duration::from_secs(10);
+/// How long a split or merge in work may take when the node stops; the next start finishes one that was cut short.
+pub const UPKEEP_STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the door may take to close: a little longer than it gives the requests in work.
 pub const DOOR_STOP_DEADLINE: Duration = Duration::from_secs(15);

@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod apply;
+mod demand;
 mod ingest;
 mod logs;
 mod present;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tidemill_stream::clock::Clock;
+use tidemill_stream::demand::DemandRules;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect, Key};
@@ -33,7 +35,7 @@ use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptio
 use crate::http::{
     ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
 };
-use crate::limits::DOOR_STOP_DEADLINE;
+use crate::limits::{DOOR_STOP_DEADLINE, UPKEEP_STOP_DEADLINE};
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -68,6 +70,8 @@ pub struct NodeOptions {
     pub region: String,
     /// The manifest that the node is run from, and who applies it; without one nobody can order that over HTTP.
     pub orders: Option<ApplyOrders>,
+    /// When shards of on-demand streams are split and merged.
+    pub demand: DemandRules,
 }
 
 /// Who applies a node's manifest when that is ordered over HTTP.
@@ -88,6 +92,7 @@ impl NodeOptions {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             orders: None,
+            demand: DemandRules::default(),
         }
     }
 }
@@ -105,6 +110,7 @@ pub struct Node {
     triggers: Triggers,
     board: Board,
     door: Tasks,
+    upkeep: Tasks,
     /// Who may put over plain HTTP; nobody before the first apply.
     ingest: Ingest,
     address: SocketAddr,
@@ -185,6 +191,8 @@ impl Node {
             log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
+        let upkeep = Tasks::new();
+        upkeep.spawn("demand", demand::follow(store.clone(), options.demand, upkeep.stopping()));
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self {
             store,
@@ -192,6 +200,7 @@ impl Node {
             triggers,
             board,
             door,
+            upkeep,
             ingest,
             address,
             deployed,
@@ -243,6 +252,7 @@ impl Node {
             warn!("the door did not close in time");
         }
         self.triggers.stop().await;
+        self.upkeep.stop(UPKEEP_STOP_DEADLINE).await;
         if let Some(engine) = self.embedded {
             // Footers and a checkpoint are written: the next start reads no frames.
             if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {

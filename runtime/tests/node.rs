@@ -9,6 +9,7 @@ mod guests;
 mod program;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use program::{Program, client, status_where};
@@ -18,6 +19,10 @@ use tidemill::functions::FunctionName;
 use tidemill::node::{Node, NodeOptions, Place};
 use tidemill::status::Report;
 use tidemill_client::{Client, PutRecord, Start};
+use tidemill_stream::demand::DemandRules;
+use tidemill_stream::limits::RETENTION_DEFAULT;
+use tidemill_stream::name::StreamName;
+use tidemill_stream::stream::StreamMode;
 
 struct House {
     folder: TempDir,
@@ -371,4 +376,24 @@ async fn a_node_that_cannot_start_says_why() {
         assert_eq!(run.code, 1, "{arguments:?}");
         assert!(run.stderr.contains(expected), "{}", run.stderr);
     }
+}
+
+#[tokio::test]
+async fn an_on_demand_stream_splits_a_shard_that_is_hot() {
+    let rules = DemandRules { hot_records: 0, split_after: Duration::ZERO, ..DemandRules::default() };
+    let node = Node::start(NodeOptions { demand: rules, ..NodeOptions::in_memory() }).await.unwrap();
+    let client = client(node.address());
+    let name = StreamName::parse("orders").unwrap();
+    node.store().create_stream(&name, 4, StreamMode::OnDemand, RETENTION_DEFAULT).await.unwrap();
+    let mut changes = node.store().changes();
+    // Every record makes its shard hot, from the next look on.
+    put(&client, &["one"]).await;
+    let split = async {
+        while node.store().stream(&name).unwrap().open_shards().count() == 4 {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(program::PATIENCE, split).await.unwrap();
+    put(&client, &["two"]).await;
+    node.stop().await;
 }

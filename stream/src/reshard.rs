@@ -14,6 +14,8 @@ mod turns;
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 pub(crate) use self::stored::StoredReshard;
 pub(crate) use self::turns::Turns;
 use crate::engine::{DocumentError, Expect};
@@ -198,18 +200,10 @@ impl Store {
         plan: impl Fn(&Stream) -> Result<Option<Reshard>, ReshardError> + Send + Sync,
     ) -> Result<Arc<Stream>, ReshardError> {
         let known = self.stream(name)?;
-        let in_use = || ReshardError::NotActive { name: name.clone(), status: StreamStatus::Updating };
-        // A put that was fenced may have the turn too: that is short, and no change of the shards.
-        let _turn = match known.status {
-            StreamStatus::Updating => self.turns().try_now(known.id),
-            StreamStatus::Active | StreamStatus::Creating | StreamStatus::Deleting => self.turns().wait(known.id).await,
-        }
-        .ok_or_else(in_use)?;
+        let _turn = self.turn_to_change(&known).await?;
         let gone = || NoStream { name: name.clone() };
         for _ in 0..CHANGE_TRIES_MAX {
-            let stream = self.reload(&known).await?.ok_or_else(gone)?;
-            // One that was cut short goes first.
-            let stream = self.finish_reshard(stream).await?.ok_or_else(gone)?;
+            let stream = self.as_it_is(&known).await?.ok_or_else(gone)?;
             match (mode, stream.mode) {
                 (StreamMode::Provisioned, StreamMode::OnDemand) => {
                     return Err(ReshardError::OnDemand { name: name.clone() });
@@ -224,7 +218,51 @@ impl Store {
                 return Ok(self.finish_reshard(begun).await?.ok_or_else(gone)?);
             }
         }
-        Err(in_use())
+        Err(in_use(&known))
+    }
+
+    /// Says who sets the number of shards from now on. Those that are there stay. It is done when this returns.
+    pub async fn set_mode(&self, name: &StreamName, mode: StreamMode) -> Result<Arc<Stream>, ReshardError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.set_mode_in_turn(&name, mode).await }).await
+    }
+
+    async fn set_mode_in_turn(&self, name: &StreamName, mode: StreamMode) -> Result<Arc<Stream>, ReshardError> {
+        let known = self.stream(name)?;
+        let _turn = self.turn_to_change(&known).await?;
+        for _ in 0..CHANGE_TRIES_MAX {
+            let stream = self.as_it_is(&known).await?.ok_or_else(|| NoStream { name: name.clone() })?;
+            if stream.mode == mode {
+                return Ok(stream);
+            }
+            let mut changed = Stream { mode, ..Stream::clone(&stream) };
+            match self.change(changed.key(), Expect::At(stream.revision), Some(changed.encode())).await {
+                Ok(revision) => changed.revision = revision,
+                Err(DocumentError::Conflict { .. }) => continue,
+                Err(error) => return Err(StoreError::from(error).into()),
+            }
+            let changed = Arc::new(changed);
+            self.renew(&changed);
+            return Ok(changed);
+        }
+        Err(in_use(&known))
+    }
+
+    async fn turn_to_change(&self, known: &Stream) -> Result<OwnedSemaphorePermit, ReshardError> {
+        // A put that was fenced may have the turn too: that is short, and no change of the shards.
+        let turn = match known.status {
+            StreamStatus::Updating => self.turns().try_now(known.id),
+            StreamStatus::Active | StreamStatus::Creating | StreamStatus::Deleting => self.turns().wait(known.id).await,
+        };
+        turn.ok_or_else(|| in_use(known))
+    }
+
+    /// The newest map, with any change finished that was cut short; `None` when the stream is gone.
+    async fn as_it_is(&self, known: &Stream) -> Result<Option<Arc<Stream>>, StoreError> {
+        match self.reload(known).await? {
+            Some(stream) => self.finish_reshard(stream).await,
+            None => Ok(None),
+        }
     }
 
     /// Writes down what shall be done; `None` when the document was changed meanwhile.
@@ -239,4 +277,8 @@ impl Store {
         self.renew(&begun);
         Ok(Some(begun))
     }
+}
+
+fn in_use(stream: &Stream) -> ReshardError {
+    ReshardError::NotActive { name: stream.name.clone(), status: StreamStatus::Updating }
 }

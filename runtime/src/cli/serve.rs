@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tempfile::TempDir;
+use tidemill_stream::demand::DemandRules;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
@@ -21,7 +22,7 @@ use super::supervised;
 use super::view::View;
 use super::watch::Watch;
 use crate::build::{self, Build};
-use crate::deploy::{LoadError, Manifest, Plan};
+use crate::deploy::{LoadError, Manifest, Plan, parse_duration};
 use crate::http::{ApplyOrder, NotApplied};
 use crate::limits::APPLY_ORDERS_WAITING_MAX;
 use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place};
@@ -97,6 +98,12 @@ struct NodeArgs {
     /// The region of callers that name none, in ARNs.
     #[arg(long, value_name = "NAME", default_value = "us-east-1")]
     region: String,
+    /// Split a shard of an on-demand stream that takes more than 512 KiB or 500 records a second for so long.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_duration)]
+    on_demand_split_after: Duration,
+    /// Merge neighbours of an on-demand stream that take less than a tenth of that for so long.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
+    on_demand_merge_after: Duration,
     /// Print one line of JSON on standard output when the node is ready: ready, address and pid.
     #[arg(long)]
     ready_json: bool,
@@ -147,7 +154,12 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
     let (orders, ordered) = mpsc::channel(APPLY_ORDERS_WAITING_MAX);
     let manifest = std::path::absolute(&args.manifest).context("cannot tell where the manifest is")?;
     let orders = Some(ApplyOrders { manifest, orders });
-    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders }).await?;
+    let demand = DemandRules {
+        split_after: args.on_demand_split_after,
+        merge_after: args.on_demand_merge_after,
+        ..DemandRules::default()
+    };
+    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders, demand }).await?;
     let observer = node.observer();
     let told = Told { reload: &mut reload, sources, ordered, view: view.as_ref() };
     let ended = tokio::select! {

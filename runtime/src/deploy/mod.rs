@@ -27,6 +27,7 @@ pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
 pub use self::inventory::{FunctionItem, IngestItem, Inventory, StreamItem, TriggerItem};
 pub use self::plan::{Action, Kind, Plan, Setting, Step};
 pub use self::reference::reference;
+pub(crate) use self::units::parse_duration;
 use crate::functions::{FunctionName, FunctionSettings};
 use crate::http::{Origins, TokenDigest};
 use crate::limits;

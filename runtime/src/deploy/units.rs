@@ -22,6 +22,11 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(amount.saturating_mul(millis)))
 }
 
+/// Like [`duration`], for command lines.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| format!("write a whole number and a unit ({DURATION_UNITS}), like 90s"))
+}
+
 /// Reads `512B`, `64KiB`, `64MiB` or `1GiB`: a whole number and a unit, in bytes. `None` for anything else; too large as above.
 pub(super) fn size_bytes(text: &str) -> Option<u64> {
     let (amount, unit) = split(text)?;

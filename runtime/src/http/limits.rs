@@ -62,8 +62,6 @@ pub const PAGE_STREAMS_MAX: usize = 100;
 pub const DESCRIBE_SHARDS_MAX: usize = 100;
 /// Shards on one page of `ListShards` (Kinesis).
 pub const LIST_SHARDS_MAX: usize = 1000;
-/// Shards of a new on-demand stream (Kinesis).
-pub const ON_DEMAND_SHARDS: u32 = 4;
 /// How long a shard iterator or a paging token is good (Kinesis).
 pub const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
 /// Characters of a shard iterator (Kinesis).

@@ -182,3 +182,25 @@ async fn the_filters_know_when_a_shard_was_open() {
     assert_eq!(ids(json!({ "Type": "AFTER_SHARD_ID", "ShardId": FIRST })).await, [id(1), id(2)]);
     assert_eq!(ids(json!({ "Type": "FROM_TRIM_HORIZON" })).await, [json!(FIRST), json!(id(1)), json!(id(2))]);
 }
+
+#[tokio::test]
+async fn the_mode_is_updated() {
+    let node = Node::with_stream(2).await;
+    let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let body = |mode: &str| json!({ "StreamARN": arn, "StreamModeDetails": { "StreamMode": mode } });
+    let update = json!({ "StreamName": "s", "TargetShardCount": 3, "ScalingType": "UNIFORM_SCALING" });
+    node.ok("UpdateStreamMode", body("ON_DEMAND")).await;
+    let summary = node.ok("DescribeStreamSummary", json!({ "StreamName": "s" })).await;
+    let summary = &summary["StreamDescriptionSummary"];
+    assert_eq!(
+        (&summary["StreamModeDetails"]["StreamMode"], &summary["OpenShardCount"]),
+        (&json!("ON_DEMAND"), &json!(2))
+    );
+    node.refused("UpdateShardCount", update.clone(), "ValidationException").await;
+    node.ok("UpdateStreamMode", body("PROVISIONED")).await;
+    node.ok("UpdateShardCount", update).await;
+    node.refused("UpdateStreamMode", body("OTHER"), "ValidationException").await;
+    node.refused("UpdateStreamMode", json!({ "StreamARN": arn }), "ValidationException").await;
+    let nowhere = json!({ "StreamARN": format!("{arn}x"), "StreamModeDetails": { "StreamMode": "ON_DEMAND" } });
+    node.refused("UpdateStreamMode", nowhere, "ResourceNotFoundException").await;
+}

@@ -23,7 +23,9 @@ pub use operation::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 pub use put::{
     PutRecordRequest, PutRecordResponse, PutRecordsEntry, PutRecordsRequest, PutRecordsResponse, PutRecordsResult,
 };
-pub use reshard::{MergeShardsRequest, SplitShardRequest, UpdateShardCountRequest, UpdateShardCountResponse};
+pub use reshard::{
+    MergeShardsRequest, SplitShardRequest, UpdateShardCountRequest, UpdateShardCountResponse, UpdateStreamModeRequest,
+};
 pub use shard::{
     ChildShard, HashKeyRange, ListShardsRequest, ListShardsResponse, SequenceNumberRange, Shard, ShardFilter,
 };

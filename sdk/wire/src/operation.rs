@@ -32,11 +32,13 @@ pub enum Operation {
     SplitShard,
     /// `UpdateShardCount`
     UpdateShardCount,
+    /// `UpdateStreamMode`
+    UpdateStreamMode,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CreateStream,
         Self::DeleteStream,
         Self::DescribeStream,
@@ -50,6 +52,7 @@ impl Operation {
         Self::PutRecords,
         Self::SplitShard,
         Self::UpdateShardCount,
+        Self::UpdateStreamMode,
     ];
 
     /// The operation of this name.
@@ -73,6 +76,7 @@ impl Operation {
             Self::PutRecords => "PutRecords",
             Self::SplitShard => "SplitShard",
             Self::UpdateShardCount => "UpdateShardCount",
+            Self::UpdateStreamMode => "UpdateStreamMode",
         }
     }
 }

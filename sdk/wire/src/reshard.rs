@@ -1,6 +1,8 @@
-//! `SplitShard`, `MergeShards` and `UpdateShardCount`.
+//! `SplitShard`, `MergeShards`, `UpdateShardCount` and `UpdateStreamMode`.
 
 use serde::{Deserialize, Serialize};
+
+use crate::StreamModeDetails;
 
 /// What `SplitShard` asks. It answers nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,4 +71,16 @@ pub struct UpdateShardCountResponse {
     /// The stream's ARN.
     #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
     pub stream_arn: Option<String>,
+}
+
+/// What `UpdateStreamMode` asks. It answers nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateStreamModeRequest {
+    /// The stream's ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+    /// Who shall set the number of shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_mode_details: Option<StreamModeDetails>,
 }

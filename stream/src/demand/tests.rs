@@ -105,6 +105,20 @@ async fn idle_neighbours_become_one_and_the_last_four_stay() {
 }
 
 #[tokio::test]
+async fn the_mode_is_changed_and_the_shards_stay() {
+    let mut place = Place::new(StreamMode::Provisioned).await;
+    place.store.set_mode(&place.name, StreamMode::OnDemand).await.unwrap();
+    assert_eq!(place.open(), 4);
+    place.pass(60, 501).await;
+    assert_eq!(place.open(), 5);
+    place.store.split_shard(&place.name, ShardIndex(1), HashKey(u128::MAX / 3)).await.unwrap_err();
+    place.store.set_mode(&place.name, StreamMode::Provisioned).await.unwrap();
+    place.store.split_shard(&place.name, ShardIndex(1), HashKey(u128::MAX / 3)).await.unwrap();
+    place.pass(60, 501).await;
+    assert_eq!(place.open(), 6, "the user sets their number again");
+}
+
+#[tokio::test]
 async fn a_provisioned_stream_is_left_as_it_is() {
     let mut place = Place::new(StreamMode::Provisioned).await;
     place.pass(120, 900).await;

@@ -1,6 +1,6 @@
 //! `CreateStream`.
 
-use tidemill_stream::limits::{RECORD_BYTES_MAX, RETENTION_DEFAULT};
+use tidemill_stream::limits::{ON_DEMAND_SHARDS_MIN, RECORD_BYTES_MAX, RETENTION_DEFAULT};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::stream::StreamMode;
 use tidemill_wire::CreateStreamRequest;
@@ -9,9 +9,9 @@ use tracing::Span;
 use crate::http::constraint::{At, Check, STREAM_NAME};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
-use crate::http::limits::ON_DEMAND_SHARDS;
 
-const MODES: [(&str, StreamMode); 2] = [("PROVISIONED", StreamMode::Provisioned), ("ON_DEMAND", StreamMode::OnDemand)];
+pub(super) const MODES: [(&str, StreamMode); 2] =
+    [("PROVISIONED", StreamMode::Provisioned), ("ON_DEMAND", StreamMode::OnDemand)];
 const STRATEGIES: [(&str, Strategy); 2] = [("AUTO", Strategy::Auto), ("USER_PARTITION_KEY", Strategy::PartitionKey)];
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ fn check(request: &CreateStreamRequest) -> Result<(StreamName, StreamMode, u32),
             if request.shard_count.is_some() {
                 check.invalid("ShardCount is for PROVISIONED streams: an ON_DEMAND stream sets its own.");
             }
-            Some(ON_DEMAND_SHARDS)
+            Some(ON_DEMAND_SHARDS_MIN)
         }
         Some(StreamMode::Provisioned) => {
             check.required(At::Member("shardCount"), request.shard_count);

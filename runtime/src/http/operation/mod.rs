@@ -16,6 +16,7 @@ mod put_records;
 mod shape;
 mod split_shard;
 mod update_shard_count;
+mod update_stream_mode;
 
 use bytes::Bytes;
 use tidemill_wire::Operation;
@@ -48,6 +49,9 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
         Operation::SplitShard => split_shard::run(context, codec.decode(body)?).await.map(|()| Bytes::new()),
         Operation::UpdateShardCount => {
             codec.encode(&update_shard_count::run(context, codec.decode(body)?).await?, ANSWER_BYTES)
+        }
+        Operation::UpdateStreamMode => {
+            update_stream_mode::run(context, codec.decode(body)?).await.map(|()| Bytes::new())
         }
     }
 }
