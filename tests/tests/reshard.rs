@@ -73,8 +73,8 @@ async fn change(client: &Client, random: &mut StdRng) -> Result<()> {
             merge.adjacent_shard_to_merge(open[at + 1].shard_id()).send().await?;
         }
         1 => {
-            let target = random.random_range(open.len().div_ceil(2)..=(open.len() * 2).min(8));
-            let update = client.update_shard_count().stream_name("orders").target_shard_count(target as i32);
+            let target = i32::try_from(random.random_range(open.len().div_ceil(2)..=(open.len() * 2).min(8)))?;
+            let update = client.update_shard_count().stream_name("orders").target_shard_count(target);
             update.scaling_type(ScalingType::UniformScaling).send().await?;
         }
         _ => {
