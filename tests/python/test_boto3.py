@@ -79,6 +79,85 @@ def test_records_go_where_their_md5_says_and_come_back_in_order(kinesis, stream)
     assert numbers == {record["SequenceNumber"] for record in records}
 
 
+def read_along(kinesis, stream):
+    """Every record, as a consumer reads that follows ChildShards and finishes parents before children."""
+    records, parents_of, done = [], {}, set()
+    for shard in kinesis.list_shards(StreamName=stream, ShardFilter={"Type": "AT_TRIM_HORIZON"})["Shards"]:
+        parents_of[shard["ShardId"]] = []
+    while parents_of:
+        shard = next(shard for shard, parents in parents_of.items() if done.issuperset(parents))
+        place = {"StreamName": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(**place)["ShardIterator"]
+        while iterator:
+            page = kinesis.get_records(ShardIterator=iterator, Limit=7)
+            records += page["Records"]
+            iterator = page.get("NextShardIterator")
+            if not page["Records"] and iterator:
+                break  # the tip of an open shard
+            for child in page.get("ChildShards", []):
+                parents_of[child["ShardId"]] = child["ParentShards"]
+        done.add(shard)
+        del parents_of[shard]
+    return records
+
+
+def test_shards_are_split_merged_and_counted_and_keys_keep_their_order(kinesis, stream):
+    number = 0
+
+    def put():
+        nonlocal number
+        entries = [{"Data": str(number + n).encode(), "PartitionKey": f"key {(number + n) % 7}"} for n in range(50)]
+        answer = kinesis.put_records(StreamName=stream, Records=entries)
+        assert answer["FailedRecordCount"] == 0
+        number += 50
+
+    first, second = "shardId-000000000000", "shardId-000000000001"
+    put()
+    kinesis.split_shard(StreamName=stream, ShardToSplit=first, NewStartingHashKey=str(2**125))
+    kinesis.get_waiter("stream_exists").wait(StreamName=stream)
+    put()
+    kinesis.merge_shards(StreamName=stream, ShardToMerge="shardId-000000000003", AdjacentShardToMerge=second)
+    put()
+    answer = kinesis.update_shard_count(StreamName=stream, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+    assert (answer["CurrentShardCount"], answer["TargetShardCount"]) == (2, 4)
+    put()
+    shards = {shard["ShardId"]: shard for shard in kinesis.list_shards(StreamName=stream)["Shards"]}
+    open_shards = [shard for shard in shards.values() if "EndingSequenceNumber" not in shard["SequenceNumberRange"]]
+    assert len(open_shards) == 4
+    merged = shards["shardId-000000000004"]
+    assert (merged["ParentShardId"], merged["AdjacentParentShardId"]) == ("shardId-000000000003", second)
+    for shard in shards.values():
+        for parent in (shard.get("ParentShardId"), shard.get("AdjacentParentShardId")):
+            if parent:
+                ending = shards[parent]["SequenceNumberRange"]["EndingSequenceNumber"]
+                assert int(ending) < int(shard["SequenceNumberRange"]["StartingSequenceNumber"])
+    records = read_along(kinesis, stream)
+    assert sorted(int(record["Data"]) for record in records) == list(range(number))
+    for key in range(7):
+        read = [int(record["Data"]) for record in records if record["PartitionKey"] == f"key {key}"]
+        assert read == sorted(read)
+
+
+def test_what_cannot_be_resharded_is_refused(kinesis, stream):
+    first, second = "shardId-000000000000", "shardId-000000000001"
+    split = lambda shard, at: code_of(kinesis.split_shard, StreamName=stream, ShardToSplit=shard, NewStartingHashKey=at)
+    assert split(first, "0") == "InvalidArgumentException"
+    assert split(first, str(2**128 - 1)) == "InvalidArgumentException"
+    assert split("shardId-000000000009", "9") == "ResourceNotFoundException"
+    merge = {"StreamName": stream, "ShardToMerge": second, "AdjacentShardToMerge": first}
+    assert code_of(kinesis.merge_shards, **merge) == "InvalidArgumentException"
+    count = {"StreamName": stream, "ScalingType": "UNIFORM_SCALING"}
+    assert code_of(kinesis.update_shard_count, TargetShardCount=5, **count) == "LimitExceededException"
+    assert code_of(kinesis.update_shard_count, **{**count, "StreamName": "nowhere"}, TargetShardCount=2) == (
+        "ResourceNotFoundException"
+    )
+    kinesis.merge_shards(StreamName=stream, ShardToMerge=first, AdjacentShardToMerge=second)
+    assert split(first, "9") == "InvalidArgumentException"
+    kinesis.create_stream(StreamName=f"{stream}-on-demand", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    on_demand = {**count, "StreamName": f"{stream}-on-demand", "TargetShardCount": 5}
+    assert code_of(kinesis.update_shard_count, **on_demand) == "ValidationException"
+
+
 def test_an_explicit_hash_key_decides_the_shard(kinesis, stream):
     put = lambda key: kinesis.put_record(StreamName=stream, Data=b"x", PartitionKey="same", ExplicitHashKey=str(key))
     assert put(0)["ShardId"] == "shardId-000000000000"
