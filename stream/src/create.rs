@@ -114,7 +114,7 @@ impl Store {
     /// From CREATING to ACTIVE; also after a crash between the two.
     pub(crate) async fn finish_creation(&self, mut stream: Stream) -> Result<Arc<Stream>, StoreError> {
         for log in stream.logs() {
-            self.engine().log_put(log, LogSettings { retention: stream.retention }).await?;
+            self.engine().log_put(log, LogSettings::kept_for(stream.retention)).await?;
         }
         stream.status = StreamStatus::Active;
         stream.revision = self.change(stream.key(), Expect::At(stream.revision), Some(stream.encode())).await?;

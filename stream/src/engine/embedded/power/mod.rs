@@ -130,7 +130,7 @@ async fn go_on(engine: &Embedded, promises: &Promises) -> Result<(), String> {
     for log in promises.dropped_logs() {
         engine.log_drop(log).await.map_err(|error| error.to_string())?;
     }
-    let settings = LogSettings { retention: Duration::from_hours(24) };
+    let settings = LogSettings::kept_for(Duration::from_hours(24));
     engine.log_put(facts::log_id(999), settings).await.map_err(|error| error.to_string())?;
     let change = Change { key: Key::new("new"), expect: Expect::Absent, value: Some(vec![1].into()) };
     engine.compare_and_set(vec![change], Durability::Synced).await.map_err(|error| error.to_string())?;

@@ -98,7 +98,7 @@ impl<'a> Workload<'a> {
         let log = log_id(self.next_log);
         self.next_log += 1;
         self.recorder.note(Fact::LogAsked(log));
-        if engine.log_put(log, LogSettings { retention: Duration::from_hours(24) }).await.is_ok() {
+        if engine.log_put(log, LogSettings::kept_for(Duration::from_hours(24))).await.is_ok() {
             self.recorder.note(Fact::LogMade(log));
             self.logs.push(log);
         }
