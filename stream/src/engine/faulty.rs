@@ -20,8 +20,8 @@ pub use self::dice::{Counts, Fault, FaultyOptions};
 use self::dice::{Dice, Operation};
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
-    Sealed, Seek, Ticket, Tip, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision,
+    SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
 };
 use crate::shard::ShardIndex;
 

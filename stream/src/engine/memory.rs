@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::wake::Wakes;
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, Position, ReadLimits, Resolved, Revision,
-    SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, Position, ReadLimits, Resolved,
+    Revision, SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::record::{Record, StoredRecord};

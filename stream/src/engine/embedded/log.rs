@@ -318,7 +318,8 @@ impl Log {
             self.shared.newest.begun(self.id, number);
         }
         writer.next_number += 1;
-        self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default(), since: None, bytes: 0 });
+        self.view.write().active =
+            Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default(), since: None, bytes: 0 });
         let frames_end = u64::from(header.bytes);
         writer.target = Some(Target { path, number, salt: header.salt, frames_end, prepared, capacity });
         Ok(())

@@ -69,8 +69,8 @@ use self::state::LogState;
 use self::tail::Tail;
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
-    Sealed, Seek, StreamId, Ticket, Trouble, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision,
+    SealError, Sealed, Seek, StreamId, Ticket, Trouble, UnknownTicket,
 };
 use crate::clock::Clock;
 use crate::limits::{BODY_BYTES_MIN, FOOTER_BYTES_MAX, READS_MAX};
@@ -461,6 +461,8 @@ mod fault_tests;
 mod law_tests;
 #[cfg(test)]
 mod power;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

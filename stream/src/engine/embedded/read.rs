@@ -69,7 +69,8 @@ impl Log {
             }
             Some(_) => {}
         }
-        let wanted = Plan { from: start, horizon, limits, records: 0, bytes: 0, blocks: Vec::new(), skipped: start > from };
+        let wanted =
+            Plan { from: start, horizon, limits, records: 0, bytes: 0, blocks: Vec::new(), skipped: start > from };
         let Some(plan) = self.plan(shard, wanted, source)? else { return Ok(None) };
         let reading = (source == Source::Disk).then(|| self.cold.begin(shard));
         if let Some(reading) = &reading {

@@ -67,7 +67,8 @@ fn finish_trimming(id: LogId, folder: &Path, numbers: &[u32], shared: &Shared) -
     }
     match kept.first() {
         Some(first) if *first != kept_from => {
-            let what = format!("the file is missing, and its records are not old enough to go: the oldest has number {first}");
+            let what =
+                format!("the file is missing, and its records are not old enough to go: the oldest has number {first}");
             Err(corruption(id, &segment::path(folder, kept_from), 0, &what))
         }
         Some(_) | None => Ok(kept),

@@ -89,7 +89,8 @@ impl LogState {
         let settings = &mut self.settings;
         settings.retention = notes.retention_ms.map_or(settings.retention, Duration::from_millis);
         let bytes = notes.retention_bytes;
-        settings.retention_bytes = bytes.map_or(settings.retention_bytes, |bytes| Some(bytes).filter(|bytes| *bytes > 0));
+        settings.retention_bytes =
+            bytes.map_or(settings.retention_bytes, |bytes| Some(bytes).filter(|bytes| *bytes > 0));
         self.horizon = self.horizon.max(Timestamp::from_millis(notes.horizon_ms.unwrap_or(0)));
         self.kept_from = self.kept_from.max(notes.kept_from.unwrap_or(0));
         for gone in notes.gone.iter().flatten() {
