@@ -18,6 +18,7 @@ pub mod name;
 pub mod put;
 pub mod read;
 pub mod record;
+pub mod retention;
 pub mod sequence;
 pub mod shard;
 pub mod store;

@@ -55,7 +55,10 @@ impl Store {
                 StreamStatus::Creating => store.finish_creation(stream).await.map(drop),
                 StreamStatus::Deleting => store.finish_deletion(&stream).await,
                 StreamStatus::Active | StreamStatus::Updating => {
-                    store.remember(Arc::new(stream));
+                    let stream = Arc::new(stream);
+                    store.remember(Arc::clone(&stream));
+                    // Where this fails the log has a trouble that is told below; it is tried again when something expires.
+                    let _ = store.settle_logs(&stream).await;
                     Ok(())
                 }
             };
@@ -180,7 +183,7 @@ impl Store {
         }
     }
 
-    fn renew(&self, stream: &Arc<Stream>) {
+    pub(crate) fn renew(&self, stream: &Arc<Stream>) {
         let mut catalog = self.0.catalog.write();
         let Some(known) = catalog.get_mut(&stream.name).filter(|known| known.revision < stream.revision) else {
             return;

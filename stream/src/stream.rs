@@ -6,7 +6,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::engine::{Generation, Key, LogId, Position, Revision, StreamId};
+use crate::engine::{Generation, Key, LogId, LogSettings, Position, Revision, StreamId};
 use crate::name::StreamName;
 use crate::sequence::SequenceNumber;
 use crate::shard::{Closed, HashKey, HashRange, Shard, ShardIndex};
@@ -96,6 +96,11 @@ impl Stream {
     /// All its logs.
     pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> {
         (0..self.generations.len()).map(|part| LogId { stream: self.id, part: part as u32 })
+    }
+
+    /// How its logs are kept.
+    pub(crate) fn log_settings(&self) -> LogSettings {
+        LogSettings::kept_for(self.retention)
     }
 
     pub(crate) fn key(&self) -> Key {

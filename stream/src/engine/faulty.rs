@@ -130,9 +130,9 @@ impl<E: Engine> Engine for Faulty<E> {
         self.inner.log_put(log, settings).await
     }
 
-    async fn log_settings(&self, log: LogId) -> Result<LogSettings, LogError> {
+    async fn log_change(&self, log: LogId, settings: LogSettings) -> Result<(), LogError> {
         self.dice.pause().await;
-        self.inner.log_settings(log).await
+        self.inner.log_change(log, settings).await
     }
 
     async fn expire(&self, log: LogId) -> Result<Expired, LogError> {

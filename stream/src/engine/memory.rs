@@ -129,17 +129,17 @@ impl Engine for Memory {
     }
 
     async fn log_put(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let log = state.logs.entry(id).or_insert_with(|| Log::new(settings));
-        // By the old settings: what is behind this horizon stays there.
-        log.look_at(now);
-        log.settings = settings;
-        Ok(())
+        self.state.lock().logs.entry(id).or_insert_with(|| Log::new(settings));
+        self.log_change(id, settings).await
     }
 
-    async fn log_settings(&self, id: LogId) -> Result<LogSettings, LogError> {
-        self.with_log(id, |log| log.settings)
+    async fn log_change(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        let now = self.clock.now();
+        self.with_log(id, |log| {
+            // By the old settings: what is behind this horizon stays there.
+            log.look_at(now);
+            log.settings = settings;
+        })
     }
 
     async fn expire(&self, id: LogId) -> Result<Expired, LogError> {
@@ -259,6 +259,7 @@ impl Log {
             bytes: records().map(|record| record.size_bytes() as u64).sum(),
             oldest: records().filter(inside).map(|record| record.arrival).min(),
             generation: self.generation,
+            settings: self.settings,
         }
     }
 

@@ -207,6 +207,8 @@ pub struct LogStats {
     pub oldest: Option<Timestamp>,
     /// The generation that appends must name.
     pub generation: Generation,
+    /// How it was created, or changed to.
+    pub settings: LogSettings,
 }
 
 /// A small value in a log that changes in the same commit as the records of one append.
@@ -398,8 +400,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Creates a log, or changes the settings of one that exists.
     async fn log_put(&self, log: LogId, settings: LogSettings) -> Result<(), LogError>;
 
-    /// How the log was created, or changed to.
-    async fn log_settings(&self, log: LogId) -> Result<LogSettings, LogError>;
+    /// Changes the settings of a log that exists.
+    async fn log_change(&self, log: LogId, settings: LogSettings) -> Result<(), LogError>;
 
     /// Gives back space: of what is behind the horizon, and of the oldest records where there are too many bytes. To be
     /// called now and then.

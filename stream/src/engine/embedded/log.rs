@@ -429,7 +429,8 @@ impl Log {
             bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         }
         let oldest = self.as_segments_go(|| self.oldest())?;
-        Ok(LogStats { bytes, oldest, generation: self.view.read().state.generation })
+        let LogState { generation, settings, .. } = self.view.read().state;
+        Ok(LogStats { bytes, oldest, generation, settings })
     }
 
     fn oldest(&self) -> Result<Option<Timestamp>, LogError> {

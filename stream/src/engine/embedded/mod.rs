@@ -311,8 +311,8 @@ impl Engine for Embedded {
         }
     }
 
-    async fn log_settings(&self, id: LogId) -> Result<LogSettings, LogError> {
-        Ok(self.log(id)?.view.read().state.settings)
+    async fn log_change(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        self.change_log(&self.log(id)?, settings).await
     }
 
     async fn expire(&self, id: LogId) -> Result<Expired, LogError> {

@@ -245,7 +245,7 @@ async fn of_too_many_bytes_the_oldest_segments_go() {
         assert!(bytes <= 200_000 && (round < 2 || bytes > 150_000), "round {round}: {bytes}");
     }
     let world = world.reopen();
-    assert_eq!(world.engine.log_settings(LOG).await.unwrap(), settings);
+    assert_eq!(world.engine.stats(LOG).await.unwrap().settings, settings);
     assert!(world.engine.read(LOG, A, Bound::START, ALL).await.unwrap().skipped);
 }
 

@@ -79,8 +79,8 @@ async fn what_has_expired_stays_so(make: Make<'_>) {
     let clock = clock();
     let (engine, _) = three(make, &clock).await;
     clock.set(START.plus(DAY + HOUR));
-    engine.log_put(LOG, LogSettings::kept_for(DAY * 7)).await.unwrap();
-    assert_eq!(engine.log_settings(LOG).await.unwrap(), LogSettings::kept_for(DAY * 7));
+    engine.log_change(LOG, LogSettings::kept_for(DAY * 7)).await.unwrap();
+    assert_eq!(engine.stats(LOG).await.unwrap().settings, LogSettings::kept_for(DAY * 7));
     engine.shows(A, Bound::START, ALL, &["2", "3"]).await;
     clock.set(START);
     engine.shows(A, Bound::START, ALL, &["2", "3"]).await;
@@ -120,6 +120,7 @@ async fn a_log_goes_on_when_its_records_have_expired(make: Make<'_>) {
         engine.shows(B, Bound::START, ALL, &["new"]).await;
     }
     assert!(matches!(engine.expire(OTHER).await, Err(LogError::NoLog(OTHER))));
+    assert!(matches!(engine.log_change(OTHER, SETTINGS).await, Err(LogError::NoLog(OTHER))));
 }
 
 async fn a_quiet_shard_skips_nothing(make: Make<'_>) {
@@ -152,6 +153,6 @@ async fn a_log_that_is_small_enough_loses_nothing(make: Make<'_>) {
     let settings = LogSettings { retention: DAY, retention_bytes: Some(1 << 20) };
     engine.log_put(LOG, settings).await.unwrap();
     engine.expire(LOG).await.unwrap();
-    assert_eq!(engine.log_settings(LOG).await.unwrap(), settings);
+    assert_eq!(engine.stats(LOG).await.unwrap().settings, settings);
     engine.shows(A, Bound::START, ALL, &["1", "2", "3"]).await;
 }

@@ -87,8 +87,8 @@ impl<'a> Workload<'a> {
             6..8 => self.drop_log(engine).await,
             8..52 => self.append(engine).await,
             52..80 => self.change_documents(engine).await,
-            80..83 => self.seal(engine).await,
-            83..86 => {
+            80..82 => self.seal(engine).await,
+            82..86 => {
                 let hours = self.chance.random_range(2..16);
                 self.pass_time(Duration::from_hours(hours));
             }
