@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{DocumentError, Expect, Generation, LogSettings, Revision, StreamId};
+use crate::engine::{DocumentError, Expect, Generation, Revision, StreamId};
 use crate::error::StoreError;
 use crate::limits::SHARDS_PER_STREAM_MAX;
 use crate::name::StreamName;
@@ -116,7 +116,7 @@ impl Store {
     /// From CREATING to ACTIVE; also after a crash between the two.
     pub(crate) async fn finish_creation(&self, mut stream: Stream) -> Result<Arc<Stream>, StoreError> {
         for log in stream.logs() {
-            self.engine().log_put(log, LogSettings { retention: stream.retention }).await?;
+            self.engine().log_put(log, stream.log_settings()).await?;
         }
         stream.status = StreamStatus::Active;
         stream.revision = self.change(stream.key(), Expect::At(stream.revision), Some(stream.encode())).await?;

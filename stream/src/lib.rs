@@ -20,6 +20,7 @@ pub mod put;
 pub mod read;
 pub mod record;
 pub mod reshard;
+pub mod retention;
 pub mod sequence;
 pub mod shard;
 pub mod store;

@@ -56,6 +56,10 @@ pub const MARK_BYTES_MAX: usize = 64 << 10;
 
 /// Sizes of a log's segments: the first is small, so that an idle stream costs little; a busy one soon takes the last.
 pub const SEGMENT_BYTES: [u64; 4] = [1 << 20, 4 << 20, 16 << 20, 64 << 20];
+/// Segments that a slow stream's records of one retention period lie in: so long after they expire they go at most.
+pub const SEGMENTS_PER_RETENTION: u32 = 24;
+/// Segments at least that a log lies in whose bytes are limited, unless they would be smaller than the smallest.
+pub const SEGMENTS_PER_RETENTION_BYTES: u64 = 8;
 /// Frames that are kept in memory for readers at the tip, all logs together.
 pub const TAIL_BYTES_MAX: usize = 64 << 20;
 /// Buffers of frames that left the tail and wait to be filled again, all logs together.

@@ -15,13 +15,13 @@ use crate::stream::Stream;
 /// Where to start in a shard: the five iterator types of Kinesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
-    /// The oldest record that is kept.
+    /// The oldest record that has not expired.
     TrimHorizon,
     /// Behind the newest record.
     Latest,
     /// The first record that arrived then or later; before the horizon it means the horizon.
     Time(Timestamp),
-    /// The record of this number.
+    /// The record of this number; one that has expired means the horizon.
     AtSequence(SequenceNumber),
     /// The first record behind this number.
     AfterSequence(SequenceNumber),
@@ -40,6 +40,8 @@ pub struct Read {
     pub is_at_tip: bool,
     /// The shard is closed, and this was its last.
     pub is_at_end: bool,
+    /// Records of this shard between the bound and `next` have expired: the reader never had them.
+    pub skipped: bool,
 }
 
 /// Why a shard was not read.
@@ -93,7 +95,7 @@ impl Store {
         let (is_at_tip, is_at_end) = (batch.is_at_tip(), batch.is_at_end());
         let seen = batch.records.last().map(|record| record.arrival).filter(|_| !is_at_tip);
         let behind = seen.map_or(Duration::ZERO, |arrival| self.clock().now().since(arrival));
-        Ok(Read { records: batch.records, next: batch.next, behind, is_at_tip, is_at_end })
+        Ok(Read { records: batch.records, next: batch.next, behind, is_at_tip, is_at_end, skipped: batch.skipped })
     }
 
     /// Where a read of this shard begins.

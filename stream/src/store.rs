@@ -61,6 +61,8 @@ impl Store {
                     // Served whether or not its shard map can be finished now.
                     let stream = Arc::new(stream);
                     store.remember(Arc::clone(&stream));
+                    // Where this fails the log has a trouble that is told below; it is tried again when something expires.
+                    let _ = store.settle_logs(&stream).await;
                     store.finish_reshard(stream).await.map(drop)
                 }
             };

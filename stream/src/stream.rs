@@ -8,7 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::engine::{Generation, Key, LogId, Position, Revision, StreamId};
+use crate::engine::{Generation, Key, LogId, LogSettings, Position, Revision, StreamId};
 use crate::name::StreamName;
 use crate::reshard::{Reshard, StoredReshard};
 use crate::sequence::SequenceNumber;
@@ -107,6 +107,11 @@ impl Stream {
     pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> {
         let planned = self.planned().last().map_or(0, |last| self.log_of(last).part as usize + 1);
         (0..self.generations.len().max(planned)).map(|part| LogId { stream: self.id, part: part as u32 })
+    }
+
+    /// How its logs are kept.
+    pub(crate) fn log_settings(&self) -> LogSettings {
+        LogSettings::kept_for(self.retention)
     }
 
     pub(crate) fn key(&self) -> Key {

@@ -20,8 +20,8 @@ pub use self::dice::{Counts, Fault, FaultyOptions};
 use self::dice::{Dice, Operation};
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
-    Sealed, Seek, Ticket, Tip, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision,
+    SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
 };
 use crate::shard::ShardIndex;
 
@@ -130,6 +130,16 @@ impl<E: Engine> Engine for Faulty<E> {
         self.inner.log_put(log, settings).await
     }
 
+    async fn log_change(&self, log: LogId, settings: LogSettings) -> Result<(), LogError> {
+        self.dice.pause().await;
+        self.inner.log_change(log, settings).await
+    }
+
+    async fn expire(&self, log: LogId) -> Result<Expired, LogError> {
+        self.dice.pause().await;
+        self.inner.expire(log).await
+    }
+
     async fn log_drop(&self, log: LogId) -> Result<(), LogError> {
         self.dice.pause().await;
         self.inner.log_drop(log).await
@@ -229,5 +239,5 @@ fn earlier(batch: &Batch, from: Bound, kept: usize) -> Batch {
     let records: Vec<_> = batch.records.iter().take(kept).cloned().collect();
     let last = records.last().map(|last| Tip { position: last.position, arrival: last.arrival });
     let next = last.map_or(from, |last| Bound::after(last.position));
-    Batch { records, next, tip: last, closed_at: None }
+    Batch { skipped: batch.skipped && last.is_some(), records, next, tip: last, closed_at: None }
 }

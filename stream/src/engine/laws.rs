@@ -1,5 +1,6 @@
 //! The laws that every engine keeps, checked on each of them.
 
+mod retention;
 mod subject;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use self::subject::{Subject, texts};
 use super::faulty::{Counts, Fault, Faulty, FaultyOptions};
 use super::{
     Append, AppendError, Batch, Bound, Change, Document, DocumentError, Durability, Engine, Expect, Generation, Key,
-    LogError, LogId, LogSettings, MarkChange, ReadLimits, Revision, SealError, Seek, StreamId,
+    LogError, LogId, LogSettings, MarkChange, Position, ReadLimits, Revision, SealError, Seek, StreamId,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::limits;
@@ -22,7 +23,7 @@ use crate::shard::ShardIndex;
 
 const LOG: LogId = LogId { stream: StreamId(1), part: 0 };
 const OTHER: LogId = LogId { stream: StreamId(1), part: 1 };
-const SETTINGS: LogSettings = LogSettings { retention: Duration::from_hours(24) };
+const SETTINGS: LogSettings = LogSettings::kept_for(Duration::from_hours(24));
 const ALL: ReadLimits = ReadLimits { records_max: 1000, bytes_max: 1 << 20 };
 const A: ShardIndex = ShardIndex(0);
 const B: ShardIndex = ShardIndex(1);
@@ -83,6 +84,7 @@ async fn check_as(make: MakeEngine<'_>, caller: Caller) {
     documents_compare_and_set(make).await;
     documents_change_all_or_nothing(make).await;
     watchers_are_told(make).await;
+    retention::check(make).await;
     documents_are_listed_in_pages(make).await;
     concurrent_changes_of_a_document_are_one_after_another(make).await;
 }
@@ -273,7 +275,7 @@ async fn logs_are_separate_and_go(make: Make<'_>) {
     let engine = with_log(make, clock()).await;
     engine.log_put(OTHER, SETTINGS).await.unwrap();
     engine.append(LOG, Generation::FIRST, append(&[(A, "1")])).await.unwrap();
-    engine.log_put(LOG, LogSettings { retention: Duration::from_hours(48) }).await.unwrap();
+    engine.log_put(LOG, LogSettings::kept_for(Duration::from_hours(48))).await.unwrap();
     assert!(engine.read(OTHER, A, Bound::START, ALL).await.unwrap().records.is_empty());
     engine.log_drop(LOG).await.unwrap();
     engine.log_drop(LOG).await.unwrap();

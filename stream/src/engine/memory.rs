@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::wake::Wakes;
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, Position, ReadLimits, Resolved, Revision,
-    SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, Position, ReadLimits, Resolved,
+    Revision, SealError, Sealed, Seek, Ticket, Tip, UnknownTicket,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::record::{Record, StoredRecord};
@@ -37,6 +37,9 @@ struct State {
 
 #[derive(Debug)]
 struct Log {
+    settings: LogSettings,
+    /// No record from before this time is read any more.
+    horizon: Timestamp,
     generation: Generation,
     next: u64,
     last_arrival: Timestamp,
@@ -50,6 +53,8 @@ struct Shard {
     records: BTreeMap<Position, StoredRecord>,
     tip: Option<Tip>,
     closed_at: Option<Position>,
+    /// Records before this position are gone.
+    gone_before: Option<Position>,
 }
 
 impl Memory {
@@ -65,6 +70,20 @@ impl Memory {
 
     fn with_log<T>(&self, id: LogId, work: impl FnOnce(&mut Log) -> T) -> Result<T, LogError> {
         self.state.lock().logs.get_mut(&id).map(work).ok_or(LogError::NoLog(id))
+    }
+
+    /// One shard of a log, without what has expired.
+    fn with_shard<T>(&self, id: LogId, shard: ShardIndex, work: impl FnOnce(&Shard) -> T) -> Result<T, LogError> {
+        let now = self.clock.now();
+        self.with_log(id, |log| {
+            let horizon = log.look_at(now);
+            let nothing = Shard::default();
+            let shard = log.shards.get_mut(&shard).map(|shard| {
+                shard.drop_before(horizon);
+                &*shard
+            });
+            work(shard.unwrap_or(&nothing))
+        })
     }
 }
 
@@ -109,9 +128,23 @@ impl Engine for Memory {
         self.documents_changed.subscribe()
     }
 
-    async fn log_put(&self, id: LogId, _settings: LogSettings) -> Result<(), LogError> {
-        self.state.lock().logs.entry(id).or_insert_with(Log::new);
-        Ok(())
+    async fn log_put(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        self.state.lock().logs.entry(id).or_insert_with(|| Log::new(settings));
+        self.log_change(id, settings).await
+    }
+
+    async fn log_change(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        let now = self.clock.now();
+        self.with_log(id, |log| {
+            // By the old settings: what is behind this horizon stays there.
+            log.look_at(now);
+            log.settings = settings;
+        })
+    }
+
+    async fn expire(&self, id: LogId) -> Result<Expired, LogError> {
+        let now = self.clock.now();
+        self.with_log(id, |log| log.expire(now))
     }
 
     async fn log_drop(&self, id: LogId) -> Result<(), LogError> {
@@ -123,7 +156,8 @@ impl Engine for Memory {
     }
 
     async fn stats(&self, id: LogId) -> Result<LogStats, LogError> {
-        self.with_log(id, |log| log.stats())
+        let now = self.clock.now();
+        self.with_log(id, |log| log.stats(now))
     }
 
     async fn append(&self, id: LogId, generation: Generation, append: Append) -> Result<Appended, AppendError> {
@@ -153,18 +187,18 @@ impl Engine for Memory {
     async fn purge(&self, id: LogId, shard: ShardIndex) -> Result<(), LogError> {
         self.with_log(id, |log| {
             if let Some(shard) = log.shards.get_mut(&shard).filter(|shard| shard.closed_at.is_some()) {
-                shard.records.clear();
+                shard.drop_while(|_| true);
                 shard.tip = None;
             }
         })
     }
 
     async fn read(&self, id: LogId, shard: ShardIndex, from: Bound, limits: ReadLimits) -> Result<Batch, LogError> {
-        self.with_log(id, |log| log.shards.get(&shard).map_or_else(|| nothing(from), |shard| shard.read(from, limits)))
+        self.with_shard(id, shard, |shard| shard.read(from, limits))
     }
 
     async fn seek(&self, id: LogId, shard: ShardIndex, to: Seek) -> Result<Bound, LogError> {
-        self.with_log(id, |log| log.shards.get(&shard).map_or(Bound::START, |shard| shard.seek(to)))
+        self.with_shard(id, shard, |shard| shard.seek(to))
     }
 
     async fn changed(&self, id: LogId, shard: ShardIndex, from: Bound, wait: Duration) {
@@ -198,8 +232,10 @@ impl State {
 }
 
 impl Log {
-    fn new() -> Self {
+    fn new(settings: LogSettings) -> Self {
         Self {
+            settings,
+            horizon: Timestamp::default(),
             generation: Generation::FIRST,
             next: 1,
             last_arrival: Timestamp::default(),
@@ -209,13 +245,42 @@ impl Log {
         }
     }
 
-    fn stats(&self) -> LogStats {
+    /// The horizon at this time; it never steps back.
+    fn look_at(&mut self, now: Timestamp) -> Timestamp {
+        self.horizon = self.horizon.max(now.minus(self.settings.retention));
+        self.horizon
+    }
+
+    fn stats(&mut self, now: Timestamp) -> LogStats {
+        let horizon = self.look_at(now);
+        let inside = |record: &&StoredRecord| record.arrival >= horizon;
         let records = || self.shards.values().flat_map(|shard| shard.records.values());
         LogStats {
             bytes: records().map(|record| record.size_bytes() as u64).sum(),
-            oldest: records().map(|record| record.arrival).min(),
+            oldest: records().filter(inside).map(|record| record.arrival).min(),
             generation: self.generation,
+            settings: self.settings,
         }
+    }
+
+    fn expire(&mut self, now: Timestamp) -> Expired {
+        let before = self.stats(now).bytes;
+        let horizon = self.horizon;
+        self.shards.values_mut().for_each(|shard| shard.drop_before(horizon));
+        let mut bytes = self.stats(now).bytes;
+        while bytes > self.settings.retention_bytes.unwrap_or(u64::MAX) {
+            bytes -= self.drop_oldest().unwrap_or(bytes);
+        }
+        Expired { bytes: before - bytes }
+    }
+
+    /// Drops the oldest record; its bytes.
+    fn drop_oldest(&mut self) -> Option<u64> {
+        let first = |shard: &&mut Shard| shard.records.keys().next().copied();
+        let shard = self.shards.values_mut().filter(|shard| !shard.records.is_empty()).min_by_key(first)?;
+        let (position, record) = shard.records.pop_first()?;
+        shard.gone_before = Some(Position(position.0 + 1));
+        Some(record.size_bytes() as u64)
     }
 
     fn append(&mut self, generation: Generation, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
@@ -273,7 +338,18 @@ impl Log {
 }
 
 impl Shard {
-    fn read(&self, from: Bound, limits: ReadLimits) -> Batch {
+    fn drop_before(&mut self, horizon: Timestamp) {
+        self.drop_while(|record| record.arrival < horizon);
+    }
+
+    fn drop_while(&mut self, is_gone: impl Fn(&StoredRecord) -> bool) {
+        while let Some(first) = self.records.first_entry().filter(|first| is_gone(first.get())) {
+            self.gone_before = Some(Position(first.remove().position.0 + 1));
+        }
+    }
+
+    fn read(&self, bound: Bound, limits: ReadLimits) -> Batch {
+        let from = self.gone_before.map_or(bound, |gone| bound.max(Bound::at(gone)));
         let mut bytes = 0;
         let mut records: Vec<StoredRecord> = Vec::new();
         for (_, record) in self.records.range(from.lowest()..) {
@@ -285,11 +361,12 @@ impl Shard {
             records.push(record.clone());
         }
         let next = records.last().map_or(from, |record| Bound::after(record.position));
-        Batch { records, next, tip: self.tip, closed_at: self.closed_at }
+        Batch { records, next, tip: self.tip, closed_at: self.closed_at, skipped: from > bound }
     }
 
     fn seek(&self, to: Seek) -> Bound {
-        let latest = self.tip.map_or(Bound::START, |tip| Bound::after(tip.position));
+        let gone = self.gone_before.map_or(Bound::START, Bound::at);
+        let latest = self.tip.map_or(gone, |tip| Bound::after(tip.position));
         match to {
             Seek::Horizon => self.records.keys().next().map_or(latest, |first| Bound::at(*first)),
             Seek::Latest => latest,
@@ -301,10 +378,6 @@ impl Shard {
     }
 }
 
-fn nothing(from: Bound) -> Batch {
-    Batch { records: Vec::new(), next: from, tip: None, closed_at: None }
-}
-
 fn document(key: &Key, revision: Revision, value: &Bytes) -> Document {
     Document { key: key.clone(), revision, value: value.clone() }
 }
@@ -312,9 +385,30 @@ fn document(key: &Key, revision: Revision, value: &Bytes) -> Document {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::StreamId;
+    use crate::record::PartitionKey;
 
     #[tokio::test]
     async fn memory_keeps_the_laws() {
         crate::engine::laws::check(&|clock| Arc::new(Memory::new(clock))).await;
+    }
+
+    #[tokio::test]
+    async fn of_too_many_bytes_the_oldest_records_go() {
+        let (engine, log) = (Memory::new(Clock::system()), LogId { stream: StreamId(1), part: 0 });
+        let settings = LogSettings { retention: Duration::from_hours(24), retention_bytes: Some(20) };
+        engine.log_put(log, settings).await.unwrap();
+        for shard in [0, 1, 0, 1] {
+            let partition_key = PartitionKey::parse("k").unwrap();
+            let record = Record { partition_key, explicit_hash: None, data: Bytes::from_static(b"12345678") };
+            let append = Append { records: vec![(ShardIndex(shard), record)], marks: vec![] };
+            engine.append(log, Generation::FIRST, append).await.unwrap();
+        }
+        assert_eq!(engine.expire(log).await.unwrap().bytes, 18);
+        let limits = ReadLimits { records_max: 9, bytes_max: 1000 };
+        for shard in [0, 1] {
+            let batch = engine.read(log, ShardIndex(shard), Bound::START, limits).await.unwrap();
+            assert_eq!((batch.records.len(), batch.skipped), (1, true));
+        }
     }
 }

@@ -178,8 +178,24 @@ pub enum Durability {
 /// What to create a log with, or change it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSettings {
-    /// How long records are kept at least.
+    /// How long records are kept: one that arrived longer ago is not read any more, and its space is given back.
     pub retention: Duration,
+    /// Bytes that are kept at most, about: where there are more the oldest records go first. `None`: as many as come.
+    pub retention_bytes: Option<u64>,
+}
+
+impl LogSettings {
+    /// Records are kept for so long, however many there are.
+    pub const fn kept_for(retention: Duration) -> Self {
+        Self { retention, retention_bytes: None }
+    }
+}
+
+/// What was given back by [`Engine::expire`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Bytes on disk (in memory for an engine without one).
+    pub bytes: u64,
 }
 
 /// What a log holds.
@@ -191,6 +207,8 @@ pub struct LogStats {
     pub oldest: Option<Timestamp>,
     /// The generation that appends must name.
     pub generation: Generation,
+    /// How it was created, or changed to.
+    pub settings: LogSettings,
 }
 
 /// A small value in a log that changes in the same commit as the records of one append.
@@ -278,6 +296,8 @@ pub struct Batch {
     pub tip: Option<Tip>,
     /// For a closed shard: it holds no record at or behind this position.
     pub closed_at: Option<Position>,
+    /// Whether records of this shard between the bound and `next` have expired: the reader never had them.
+    pub skipped: bool,
 }
 
 impl Batch {
@@ -304,7 +324,7 @@ pub struct Tip {
 /// A place to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seek {
-    /// The oldest record that is kept.
+    /// The oldest record that has not expired.
     Horizon,
     /// Behind the last durable record.
     Latest,
@@ -346,6 +366,10 @@ impl fmt::Display for Trouble {
 /// is as of now. A bound from `seek` is kept for long: one from before what the caller put itself would deliver that
 /// again. Documents, marks and `stats` decide what an unknown outcome was, and the catalogue is listed once, at the start.
 ///
+/// **What is kept.** A record is behind the horizon when it arrived before now less its log's retention. No read returns
+/// it from then on, not after the retention has become longer either, nor when the clock steps back while the engine is
+/// open; a read from behind the horizon goes on at the horizon. Its space is given back by [`Engine::expire`].
+///
 /// **What may be in doubt.** An unknown outcome is decided when its error returns: what has not happened by then never
 /// will, or, for documents, not before the engine is opened anew; it then takes no change until it is. Any append or
 /// seal may be fenced although nothing changed: read the map again and try again, a bounded number of times.
@@ -375,6 +399,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// Creates a log, or changes the settings of one that exists.
     async fn log_put(&self, log: LogId, settings: LogSettings) -> Result<(), LogError>;
+
+    /// Changes the settings of a log that exists.
+    async fn log_change(&self, log: LogId, settings: LogSettings) -> Result<(), LogError>;
+
+    /// Gives back space: of what is behind the horizon, and of the oldest records where there are too many bytes. To be
+    /// called now and then.
+    async fn expire(&self, log: LogId) -> Result<Expired, LogError>;
 
     /// Deletes a log with all its records. No error when there is none.
     async fn log_drop(&self, log: LogId) -> Result<(), LogError>;

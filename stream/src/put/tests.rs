@@ -87,7 +87,7 @@ async fn records_of_shards_that_were_merged_keep_the_order_of_the_put() {
     let (store, stream) = four_logs(&[], 0, 1).await;
     let mut merged = Stream::clone(&stream);
     let child = LogId { stream: stream.id, part: 4 };
-    store.engine().log_put(child, LogSettings { retention: stream.retention }).await.unwrap();
+    store.engine().log_put(child, LogSettings::kept_for(stream.retention)).await.unwrap();
     for part in [0, 1] {
         let (log, shard) = (LogId { stream: stream.id, part }, ShardIndex(part));
         let sealed = store.engine().seal(log, Generation::FIRST, &[shard], &[]).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Reshard, plan};
 use crate::clock::Timestamp;
 use crate::engine::{
-    Bound, DocumentError, Expect, Generation, LogError, LogId, LogSettings, Position, ReadLimits, SealError, Sealed,
+    Bound, DocumentError, Expect, Generation, LogError, LogId, Position, ReadLimits, SealError, Sealed,
 };
 use crate::error::StoreError;
 use crate::limits::{RESHARD_LOOK_WAIT, RESHARD_LOOKS_MAX, RESHARD_TRIES_MAX};
@@ -77,7 +77,7 @@ impl Store {
     /// One step: logs for the children, then the parents' end, then the document.
     async fn finish_step(&self, stream: &Stream, reshard: &Reshard) -> Result<Option<Arc<Stream>>, StoreError> {
         for log in stream.logs().skip(stream.generations.len()) {
-            self.engine().log_put(log, LogSettings { retention: stream.retention }).await?;
+            self.engine().log_put(log, stream.log_settings()).await?;
         }
         let mut opened = by_log(stream, stream.planned());
         let mut sealed = BTreeMap::new();

@@ -11,7 +11,7 @@ async fn a_log_that_no_stream_has_is_noted() {
     let folder = tempfile::tempdir().unwrap();
     let running = filled(folder.path()).await;
     let log = LogId { stream: StreamId(99), part: 0 };
-    running.engine.log_put(log, LogSettings { retention: DAY }).await.unwrap();
+    running.engine.log_put(log, LogSettings::kept_for(DAY)).await.unwrap();
     running.close();
     let path = folder.path().join("logs").join(log.to_string());
     let report = check(folder.path());

@@ -35,6 +35,7 @@ pub(super) struct Queue {
 pub(super) enum Work {
     Append(PendingAppend),
     Note(PendingNote),
+    Expire(PendingExpiry),
 }
 
 #[derive(Debug)]
@@ -109,6 +110,12 @@ pub(super) struct PendingNote {
     pub(super) generation: Option<Generation>,
     pub(super) notes: Notes,
     pub(super) answer: oneshot::Sender<Result<Sealed, SealError>>,
+}
+
+/// What has expired is to go: the log says what that is when it comes to its turn.
+#[derive(Debug)]
+pub(super) struct PendingExpiry {
+    pub(super) answer: oneshot::Sender<Result<(), LogError>>,
 }
 
 /// The threads that write and sync.
@@ -218,6 +225,7 @@ fn may_block() -> bool {
 enum Group {
     Appends(Vec<PendingAppend>),
     Note(PendingNote),
+    Expire(PendingExpiry),
 }
 
 impl Log {
@@ -255,6 +263,7 @@ impl Log {
         match self.take_work() {
             Some(Group::Appends(appends)) => self.commit_appends(appends),
             Some(Group::Note(note)) => self.commit_note(note),
+            Some(Group::Expire(expiry)) => drop(expiry.answer.send(self.commit_expiry())),
             None => {}
         }
     }
@@ -277,6 +286,7 @@ impl Log {
         while let Some(next) = queue.waiting.pop_front() {
             match next {
                 Work::Note(note) if appends.is_empty() => return Some(Group::Note(note)),
+                Work::Expire(expiry) if appends.is_empty() => return Some(Group::Expire(expiry)),
                 Work::Append(append)
                     if appends.is_empty()
                         || (bytes + append.bytes <= COMMIT_BYTES_MAX && appends.len() < COMMIT_APPENDS_MAX) =>
@@ -284,7 +294,7 @@ impl Log {
                     bytes += append.bytes;
                     appends.push(append);
                 }
-                later @ (Work::Note(_) | Work::Append(_)) => {
+                later @ (Work::Note(_) | Work::Expire(_) | Work::Append(_)) => {
                     queue.waiting.push_front(later);
                     break;
                 }

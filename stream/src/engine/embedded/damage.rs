@@ -65,7 +65,7 @@ mod tests {
     /// An engine whose only log has a damaged frame, which nobody has read yet; and the file.
     async fn damaged(folder: &Path) -> (Embedded, String) {
         let engine = open(folder);
-        engine.log_put(LOG, LogSettings { retention: Duration::from_hours(24) }).await.unwrap();
+        engine.log_put(LOG, LogSettings::kept_for(Duration::from_hours(24))).await.unwrap();
         for data in [b"first", b"other", b"third"] {
             append(&engine, data).await;
         }

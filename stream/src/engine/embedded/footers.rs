@@ -36,6 +36,11 @@ impl Footers {
         Some(index)
     }
 
+    /// Forgets the segments of a log before this one.
+    pub(super) fn forget_before(&self, log: LogId, kept_from: u32) {
+        self.recent.lock().retain(|entry| entry.log != log || entry.segment >= kept_from);
+    }
+
     /// Forgets a log that is gone.
     pub(super) fn forget(&self, log: LogId) {
         self.recent.lock().retain(|entry| entry.log != log);

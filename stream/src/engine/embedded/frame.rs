@@ -52,6 +52,28 @@ pub(super) struct Notes {
     /// The generation from this frame on, when it changes.
     #[n(5)]
     pub(super) generation: Option<u64>,
+    /// The number of the oldest segment that is kept: those before it may go.
+    #[n(6)]
+    pub(super) kept_from: Option<u32>,
+    /// What goes with them.
+    #[n(7)]
+    pub(super) gone: Option<Vec<GoneNote>>,
+    /// No record from before this time is read any more.
+    #[n(8)]
+    pub(super) horizon_ms: Option<u64>,
+    /// How many bytes are kept; 0: as many as come.
+    #[n(9)]
+    pub(super) retention_bytes: Option<u64>,
+}
+
+/// Records of a shard that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct GoneNote {
+    #[n(0)]
+    pub(super) shard: u32,
+    /// All before this position.
+    #[n(1)]
+    pub(super) before: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -11,7 +11,7 @@ use super::records::Records;
 use super::segment::{HEADER_FIELDS_BYTES, Header, TRAILER_BYTES, Trailer, decode_state};
 use super::state::LogState;
 use crate::clock::Timestamp;
-use crate::engine::{Bound, Position};
+use crate::engine::{Bound, LogSettings, Position};
 use crate::shard::ShardIndex;
 
 /// That of the segment whose frames are tried.
@@ -75,7 +75,7 @@ fn check_frame(bytes: &[u8]) {
     let mut index = SegmentIndex::default();
     index.add(0, &head);
     check_lookups(&index);
-    LogState::new(std::time::Duration::ZERO).apply(&head);
+    LogState::new(LogSettings::kept_for(std::time::Duration::ZERO)).apply(&head);
     let bytes = Bytes::copy_from_slice(bytes);
     for block in &head.blocks {
         let start = block.offset as usize;
@@ -166,7 +166,7 @@ fn check_index(bytes: &[u8]) {
 
 /// Whatever is looked up is found inside, or not at all.
 fn check_lookups(index: &SegmentIndex) {
-    let _ = index.oldest();
+    let _ = index.oldest(Timestamp::default());
     let shards: Vec<ShardIndex> = index.shards().chain([ShardIndex(0), ShardIndex(u32::MAX)]).collect();
     for shard in shards {
         let all = index.from(shard, Bound::START).len();

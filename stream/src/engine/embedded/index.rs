@@ -66,9 +66,22 @@ impl SegmentIndex {
         blocks.get(blocks.partition_point(|block| block.arrival < time))
     }
 
-    /// When the oldest record arrived.
-    pub(super) fn oldest(&self) -> Option<Timestamp> {
-        self.shards.values().filter_map(|blocks| blocks.first()).map(|block| block.arrival).min()
+    /// When the oldest of the records arrived that arrived at `since` or later.
+    pub(super) fn oldest(&self, since: Timestamp) -> Option<Timestamp> {
+        let shards = self.shards.keys();
+        shards.filter_map(|shard| self.at_time(*shard, since)).map(|block| block.arrival).min()
+    }
+
+    /// The first position behind each shard's last record.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (ShardIndex, Position)> {
+        let end = |(shard, blocks): (&ShardIndex, &Vec<BlockRef>)| {
+            blocks.last().map(|block| (*shard, Position(block.last().0.saturating_add(1))))
+        };
+        self.shards.iter().filter_map(end)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.is_empty()
     }
 
     /// Memory that the index takes, about.

@@ -19,6 +19,7 @@ use super::footers::Footers;
 use super::frame::{self, Body, Head, Notes, Place};
 use super::index::SegmentIndex;
 use super::newest::Newest;
+use super::retention::Latest;
 use super::segment::{self, Header, Trailer};
 use super::spare::Spares;
 use super::state::LogState;
@@ -27,6 +28,8 @@ use super::writing::{allocate_what_there_is, write_frame};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
+
+const PAGE_BYTES: u64 = 4096;
 
 /// What all logs of a node share.
 #[derive(Debug)]
@@ -52,14 +55,17 @@ pub(super) struct Log {
     pub(super) view: RwLock<View>,
     pub(super) cold: ColdReads,
     pub(super) damage: Damage,
-    closing: Closing,
-    spares: Spares,
-    folder: PathBuf,
+    pub(super) closing: Closing,
+    pub(super) spares: Spares,
+    pub(super) folder: PathBuf,
     /// The first position of the oldest segment.
-    first_kept: Mutex<Position>,
+    pub(super) first_kept: Mutex<Position>,
+    pub(super) horizon: Latest,
+    /// Held while segments are removed.
+    pub(super) trimming: Mutex<()>,
     /// Why the last commit failed, until one succeeds.
     failed: Mutex<Option<String>>,
-    writer: Mutex<Writer>,
+    pub(super) writer: Mutex<Writer>,
 }
 
 /// What readers see: synced frames only.
@@ -77,6 +83,10 @@ pub(super) struct Active {
     pub(super) number: u32,
     pub(super) path: Arc<Path>,
     pub(super) index: SegmentIndex,
+    /// When its first records arrived.
+    pub(super) since: Option<Timestamp>,
+    /// Bytes of its frames.
+    pub(super) bytes: u64,
 }
 
 /// A segment that takes no more frames.
@@ -86,7 +96,11 @@ pub(super) struct Segment {
     pub(super) path: Arc<Path>,
     /// The first position behind it.
     pub(super) next: Position,
+    /// When the log's last record before that position arrived.
     pub(super) last_arrival: Timestamp,
+    /// Bytes of its frames.
+    pub(super) bytes: u64,
+    pub(super) has_records: bool,
     pub(super) index: RwLock<IndexPlace>,
 }
 
@@ -101,11 +115,11 @@ pub(super) enum IndexPlace {
 
 /// The side of a log that one committing thread holds at a time.
 #[derive(Debug)]
-struct Writer {
+pub(super) struct Writer {
     next_number: u32,
     target: Option<Target>,
     /// Which of [`Shared::segment_bytes`] the next segment takes.
-    step: usize,
+    pub(super) step: usize,
     /// Why the last write or sync failed, until the log stands on a new segment.
     broken: Option<String>,
 }
@@ -157,6 +171,8 @@ impl Log {
             spares: Spares::default(),
             folder: folder.to_owned(),
             first_kept: Mutex::new(first_kept),
+            horizon: Latest::default(),
+            trimming: Mutex::default(),
             failed: Mutex::default(),
             writer: Mutex::new(Writer { next_number, target: None, step: 0, broken: None }),
         }
@@ -175,7 +191,7 @@ impl Log {
         let mut writer = self.writer.lock();
         self.repair(&mut writer)?;
         let frame_bytes = frame::measure(&bodies, notes);
-        self.make_room(&mut writer, frame_bytes as u64)?;
+        self.make_room(&mut writer, frame_bytes as u64, &bodies)?;
         let Some(target) = writer.target.as_mut() else { return Err(self.unavailable("it has no segment")) };
         let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
         file.check_is_there()?;
@@ -215,11 +231,13 @@ impl Log {
         view.state.apply(head);
         if let Some(active) = view.active.as_mut() {
             active.index.add(offset, head);
+            active.bytes = u64::from(offset) + u64::from(head.frame_bytes);
+            active.since = active.since.or(head.blocks.first().map(|block| block.arrival));
         }
     }
 
     /// After a failed write or sync: the segment ends behind its last synced frame, and a new one begins.
-    fn repair(&self, writer: &mut Writer) -> Result<(), LogError> {
+    pub(super) fn repair(&self, writer: &mut Writer) -> Result<(), LogError> {
         let Some(reason) = writer.broken.clone() else { return Ok(()) };
         self.end_segment(writer)?;
         tracing::warn!(log = %self.id, reason, "the log goes on in a new segment after a failed write");
@@ -227,27 +245,38 @@ impl Log {
         Ok(())
     }
 
-    /// Sees to it that the active segment has prepared room for a frame.
-    fn make_room(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
+    /// Sees to it that the active segment has prepared room for a frame, and is not too old for it.
+    fn make_room(&self, writer: &mut Writer, frame_bytes: u64, bodies: &[Body]) -> Result<(), LogError> {
         let full = writer.target.as_ref().is_none_or(|target| target.frames_end + frame_bytes > target.capacity);
         if full {
-            self.roll(writer, frame_bytes)?;
+            let larger = (writer.step + 1).min(self.shared.segment_bytes.len() - 1);
+            self.roll(writer, frame_bytes, larger)?;
+        } else if self.is_aged() {
+            // It was not filled in its time.
+            let smaller = writer.step.saturating_sub(1);
+            self.roll(writer, frame_bytes, smaller)?;
         }
         let Some(target) = writer.target.as_mut() else { return Ok(()) };
         if target.frames_end + frame_bytes > target.prepared {
-            // The first frame of a small segment: until now its file was its header alone.
+            // The first frame of a small segment: until now its file was its header alone, and without records it
+            // stays small.
             let needed = target.frames_end + frame_bytes;
             let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
-            target.capacity = allocate_what_there_is(&file, target.capacity, needed)?;
-            target.prepared = target.capacity;
+            if bodies.is_empty() {
+                target.prepared = allocate_what_there_is(&file, needed.next_multiple_of(PAGE_BYTES), needed)?;
+            } else {
+                target.capacity = allocate_what_there_is(&file, target.capacity, needed)?;
+                target.prepared = target.capacity;
+            }
         }
         Ok(())
     }
 
-    fn roll(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
+    /// The next segment, of the size of this step if it is not the first since the log was opened.
+    pub(super) fn roll(&self, writer: &mut Writer, frame_bytes: u64, step: usize) -> Result<(), LogError> {
         if let Some(target) = writer.target.take() {
             self.retire(&target);
-            writer.step = (writer.step + 1).min(self.shared.segment_bytes.len() - 1);
+            writer.step = step;
         }
         self.begin(writer, frame_bytes)
     }
@@ -258,7 +287,7 @@ impl Log {
         let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
         let (header, encoded) = Header::encode(self.id, writer.next_number, salt, &state);
         let needed = encoded.len() as u64 + frame_bytes;
-        let capacity = self.shared.segment_bytes.get(writer.step).copied().unwrap_or(0).max(needed);
+        let capacity = self.segment_bytes(writer.step, &state.settings).max(needed);
         let file = self.fresh_file(capacity)?;
         let unfinished = Arc::clone(file.path());
         // On a full disk what it has got already is better given back.
@@ -289,7 +318,8 @@ impl Log {
             self.shared.newest.begun(self.id, number);
         }
         writer.next_number += 1;
-        self.view.write().active = Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default() });
+        self.view.write().active =
+            Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default(), since: None, bytes: 0 });
         let frames_end = u64::from(header.bytes);
         writer.target = Some(Target { path, number, salt: header.salt, frames_end, prepared, capacity });
         Ok(())
@@ -317,6 +347,8 @@ impl Log {
             path: active.path,
             next: view.state.next,
             last_arrival: view.state.last_arrival,
+            bytes: target.frames_end,
+            has_records: !active.index.is_empty(),
             index: RwLock::new(IndexPlace::Memory(Arc::new(active.index))),
         };
         let segment = Arc::new(segment);
@@ -337,9 +369,9 @@ impl Log {
         match closed {
             Ok(trailer) => {
                 let (number, path) = (target.number, target.path);
-                let (next, last_arrival) = (view.state.next, view.state.last_arrival);
-                let index = RwLock::new(IndexPlace::Footer(trailer));
-                view.closed.push(Arc::new(Segment { number, path, next, last_arrival, index }));
+                let (next, last_arrival, bytes) = (view.state.next, view.state.last_arrival, target.frames_end);
+                let (has_records, index) = (!index.is_empty(), RwLock::new(IndexPlace::Footer(trailer)));
+                view.closed.push(Arc::new(Segment { number, path, next, last_arrival, bytes, has_records, index }));
                 view.active = None;
                 Ok(())
             }
@@ -355,40 +387,6 @@ impl Log {
         let mut writer = self.writer.lock();
         self.closing.finish();
         self.end_segment(&mut writer)
-    }
-
-    /// Deletes closed segments that hold nothing at or behind `keep_from`. The newest segment stays in any case: it alone
-    /// knows where the log goes on. A file of the size that the next segment takes is kept for it.
-    pub(super) fn trim(&self, keep_from: Position) -> Result<(), LogError> {
-        let mut view = self.view.write();
-        let behind = view.closed.partition_point(|segment| segment.next <= keep_from);
-        let closed_to_keep = usize::from(view.active.is_none());
-        let keep = behind.min(view.closed.len().saturating_sub(closed_to_keep));
-        let gone: Vec<_> = view.closed.drain(..keep).collect();
-        drop(view);
-        if gone.is_empty() {
-            return Ok(());
-        }
-        // Its footer may still be in the making.
-        self.closing.finish();
-        let files = &self.shared.files;
-        let mut spare = None;
-        for (index, segment) in gone.iter().enumerate() {
-            let removed = match self.spares.place_for(&self.folder, &segment.path, files) {
-                Some(kept) if spare.is_none() => files.rename(&segment.path, &kept.path).map(|()| spare = Some(kept)),
-                Some(_) | None => files.remove(&segment.path),
-            };
-            if let Err(error) = removed {
-                // To be tried again: a later one that goes while it stays would leave a gap.
-                self.view.write().closed.splice(0..0, gone.into_iter().skip(index));
-                return Err(error);
-            }
-            *self.first_kept.lock() = segment.next;
-        }
-        files.sync_folder(&self.folder)?;
-        // Only now: written to before its old name is gone for good, it would be damage under that name.
-        self.spares.keep(spare);
-        Ok(())
     }
 
     /// Whether a frame that was not acknowledged may still lie behind the last that was.
@@ -430,17 +428,20 @@ impl Log {
             let path = self.folder.join(name);
             bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         }
-        Ok(LogStats { bytes, oldest: self.oldest()?, generation: self.view.read().state.generation })
+        let oldest = self.as_segments_go(|| self.oldest())?;
+        let LogState { generation, settings, .. } = self.view.read().state;
+        Ok(LogStats { bytes, oldest, generation, settings })
     }
 
     fn oldest(&self) -> Result<Option<Timestamp>, LogError> {
-        let closed: Vec<_> = self.view.read().closed.clone();
+        let horizon = self.horizon(&self.view.read().state);
+        let (closed, _) = self.segments(|segment| segment.last_arrival >= horizon);
         for segment in closed {
-            if let Some(oldest) = self.index_of(&segment)?.oldest() {
+            if let Some(oldest) = self.index_of(&segment)?.oldest(horizon) {
                 return Ok(Some(oldest));
             }
         }
-        Ok(self.view.read().active.as_ref().and_then(|active| active.index.oldest()))
+        Ok(self.view.read().active.as_ref().and_then(|active| active.index.oldest(horizon)))
     }
 
     /// The index of a closed segment, from memory or from its footer.

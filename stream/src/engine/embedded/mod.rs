@@ -33,6 +33,7 @@ mod options;
 mod read;
 mod records;
 mod recover;
+mod retention;
 mod segment;
 mod spare;
 mod state;
@@ -68,8 +69,8 @@ use self::state::LogState;
 use self::tail::Tail;
 use super::{
     Append, AppendError, Appended, Batch, Bound, Capabilities, Change, Document, DocumentError, Durability, Engine,
-    Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision, SealError,
-    Sealed, Seek, StreamId, Ticket, Trouble, UnknownTicket,
+    Expired, Generation, Health, Key, LogError, LogId, LogSettings, LogStats, Mark, ReadLimits, Resolved, Revision,
+    SealError, Sealed, Seek, StreamId, Ticket, Trouble, UnknownTicket,
 };
 use crate::clock::Clock;
 use crate::limits::{BODY_BYTES_MIN, FOOTER_BYTES_MAX, READS_MAX};
@@ -288,11 +289,7 @@ impl Engine for Embedded {
 
     async fn log_put(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
         match self.log(id) {
-            Ok(log) if log.view.read().state.retention == settings.retention => Ok(()),
-            Ok(log) => {
-                let retention_ms = u64::try_from(settings.retention.as_millis()).unwrap_or(u64::MAX);
-                self.note_for_log(&log, Notes { retention_ms: Some(retention_ms), ..Notes::default() }).await
-            }
+            Ok(log) => self.change_log(&log, settings).await,
             Err(LogError::NoLog(_)) => {
                 let (folder, shared) = (self.log_folder(id), Arc::clone(&self.shared));
                 let path = folder.display().to_string();
@@ -303,7 +300,7 @@ impl Engine for Embedded {
                 blocking(id, move || {
                     let _turn = folders.lock();
                     if !logs.read().contains_key(&id) {
-                        let log = Log::create(id, &folder, shared, LogState::new(settings.retention))?;
+                        let log = Log::create(id, &folder, shared, LogState::new(settings))?;
                         logs.write().insert(id, Slot::Open(Arc::new(log)));
                     }
                     Ok(())
@@ -312,6 +309,14 @@ impl Engine for Embedded {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn log_change(&self, id: LogId, settings: LogSettings) -> Result<(), LogError> {
+        self.change_log(&self.log(id)?, settings).await
+    }
+
+    async fn expire(&self, id: LogId) -> Result<Expired, LogError> {
+        self.expire_log(id).await
     }
 
     async fn log_drop(&self, id: LogId) -> Result<(), LogError> {
@@ -416,7 +421,7 @@ impl Engine for Embedded {
 
     async fn seek(&self, id: LogId, shard: ShardIndex, to: Seek) -> Result<Bound, LogError> {
         let log = self.log(id)?;
-        if !matches!(to, Seek::Time(_)) {
+        if to == Seek::Latest {
             return log.seek(shard, to);
         }
         let turn = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| log.unavailable("the store is closed"))?;
@@ -456,6 +461,8 @@ mod fault_tests;
 mod law_tests;
 #[cfg(test)]
 mod power;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

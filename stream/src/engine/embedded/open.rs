@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::log::{Log, Shared};
 use super::state::LogState;
 use super::{META, Slot, segment};
-use crate::engine::{LogError, LogId, StreamId, Trouble};
+use crate::engine::{LogError, LogId, LogSettings, StreamId, Trouble};
 use crate::limits::{OPENING_THREADS, RETENTION_DEFAULT};
 
 pub(super) fn troubles(id: LogId, slot: &Slot) -> Vec<Trouble> {
@@ -26,7 +26,7 @@ pub(super) fn open_meta(folder: &Path, shared: &Arc<Shared>) -> Result<Log, LogE
     if folder.exists() && has_segments(folder, shared)? {
         Log::open(META, folder, Arc::clone(shared))
     } else {
-        Log::create(META, folder, Arc::clone(shared), LogState::new(RETENTION_DEFAULT))
+        Log::create(META, folder, Arc::clone(shared), LogState::new(LogSettings::kept_for(RETENTION_DEFAULT)))
     }
 }
 

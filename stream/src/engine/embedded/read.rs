@@ -40,58 +40,79 @@ impl Log {
         limits: ReadLimits,
         source: Source,
     ) -> Result<Option<Batch>, LogError> {
-        let view = self.view.read();
-        let state = view.state.shards.get(&shard).copied().unwrap_or_default();
-        let shards = view.state.shards.len();
-        let batch =
-            |records: Vec<StoredRecord>, next| Batch { records, next, tip: state.tip, closed_at: state.closed_at };
-        if state.tip.is_none_or(|tip| !from.admits(tip.position)) {
-            return Ok(Some(batch(Vec::new(), from)));
-        }
-        let start = from.max(state.purged_to.map_or(Bound::START, Bound::at));
-        drop(view);
-        let Some(plan) = self.plan(shard, start, limits, source)? else { return Ok(None) };
-        let reading = (source == Source::Disk).then(|| self.cold.begin(shard));
-        if let Some(reading) = &reading {
-            self.fetch_ahead(&plan, reading.is_crowded(shards))?;
-        }
-        let Some(records) = self.gather(&plan, start, limits, source)? else { return Ok(None) };
-        let next = records.last().map_or(from, |record| Bound::after(record.position));
-        Ok(Some(batch(records, next)))
+        self.as_segments_go(|| self.read_once(shard, from, limits, source))
     }
 
-    /// The blocks that a read needs, in order. No lock is held while footers are read; a segment that closes meanwhile
-    /// ends the plan early, and the next read goes on there.
-    fn plan(
+    fn read_once(
         &self,
         shard: ShardIndex,
         from: Bound,
         limits: ReadLimits,
         source: Source,
-    ) -> Result<Option<Vec<Planned>>, LogError> {
-        let mut plan = Plan { from, limits, records: 0, bytes: 0, blocks: Vec::new() };
-        let (closed, active) = self.segments(|segment| from.admits(segment.next));
+    ) -> Result<Option<Batch>, LogError> {
+        let view = self.view.read();
+        let (state, shards) = (view.state.shards.get(&shard).copied().unwrap_or_default(), view.state.shards.len());
+        let horizon = self.horizon(&view.state);
+        drop(view);
+        let batch = |records: Vec<StoredRecord>, next, skipped| Batch {
+            records,
+            next,
+            tip: state.tip,
+            closed_at: state.closed_at,
+            skipped,
+        };
+        let start = from.max(state.gone_before.map_or(Bound::START, Bound::at));
+        match state.tip.filter(|tip| start.admits(tip.position)) {
+            None => return Ok(Some(batch(Vec::new(), start, start > from))),
+            Some(tip) if tip.arrival < horizon => {
+                return Ok(Some(batch(Vec::new(), Bound::after(tip.position), true)));
+            }
+            Some(_) => {}
+        }
+        let wanted =
+            Plan { from: start, horizon, limits, records: 0, bytes: 0, blocks: Vec::new(), skipped: start > from };
+        let Some(plan) = self.plan(shard, wanted, source)? else { return Ok(None) };
+        let reading = (source == Source::Disk).then(|| self.cold.begin(shard));
+        if let Some(reading) = &reading {
+            self.fetch_ahead(&plan.blocks, reading.is_crowded(shards))?;
+        }
+        let Some(records) = self.gather(&plan.blocks, start, limits, source)? else { return Ok(None) };
+        // Where nothing was found the next read says it.
+        let Some(last) = records.last() else { return Ok(Some(batch(records, from, false))) };
+        let next = Bound::after(last.position);
+        Ok(Some(batch(records, next, plan.skipped)))
+    }
+
+    /// The blocks that a read needs, in order. No lock is held while footers are read; a segment that closes meanwhile
+    /// ends the plan early, and the next read goes on there.
+    fn plan(&self, shard: ShardIndex, mut plan: Plan, source: Source) -> Result<Option<Plan>, LogError> {
+        let (closed, active) = self.segments(|segment| plan.from.admits(segment.next));
         for segment in closed {
             let index = match (self.index_in_memory(&segment), source) {
                 (Some(index), _) => index,
                 (None, Source::Memory) => return Ok(plan.found()),
-                (None, Source::Disk) => self.index_of(&segment)?,
+                (None, Source::Disk) => match self.index_of(&segment) {
+                    // It is read only for whether something was skipped.
+                    Err(_) if segment.last_arrival < plan.horizon => continue,
+                    index => index?,
+                },
             };
             if plan.add(&index, shard, segment.number, &segment.path) {
-                return Ok(Some(plan.blocks));
+                return Ok(Some(plan));
             }
         }
         let view = self.view.read();
         if let Some(same) = view.active.as_ref().filter(|now| Some(now.number) == active) {
             plan.add(&same.index, shard, same.number, &same.path);
         }
-        Ok(Some(plan.blocks))
+        Ok(Some(plan))
     }
 
     /// The closed segments of this kind, and the number of the active one.
-    fn segments(&self, wanted: impl Fn(&Segment) -> bool) -> (Vec<Arc<Segment>>, Option<u32>) {
+    pub(super) fn segments(&self, wanted: impl Fn(&Segment) -> bool) -> (Vec<Arc<Segment>>, Option<u32>) {
         let view = self.view.read();
-        let closed = view.closed.iter().filter(|segment| wanted(segment)).cloned().collect();
+        let kept = view.closed.iter().filter(|segment| segment.number >= view.state.kept_from);
+        let closed = kept.filter(|segment| wanted(segment)).cloned().collect();
         (closed, view.active.as_ref().map(|active| active.number))
     }
 
@@ -169,17 +190,19 @@ impl Log {
 
     /// Where a read from this place begins.
     pub(super) fn seek(&self, shard: ShardIndex, to: Seek) -> Result<Bound, LogError> {
-        let state = self.view.read().state.shards.get(&shard).copied();
-        let Some(ShardState { tip: Some(tip), purged_to, .. }) = state else { return Ok(Bound::START) };
-        let horizon = purged_to.map_or(Bound::START, Bound::at);
-        match to {
-            Seek::Latest => Ok(Bound::after(tip.position)),
-            Seek::Horizon => Ok(horizon),
-            Seek::Time(time) => {
-                let found = self.first_since(shard, time)?;
-                Ok(found.map_or(Bound::after(tip.position), |bound| horizon.max(bound)))
-            }
-        }
+        let view = self.view.read();
+        let (state, horizon) = (view.state.shards.get(&shard).copied(), self.horizon(&view.state));
+        drop(view);
+        let ShardState { tip, gone_before, .. } = state.unwrap_or_default();
+        let gone = gone_before.map_or(Bound::START, Bound::at);
+        let Some(latest) = tip.map(|tip| Bound::after(tip.position)) else { return Ok(gone) };
+        let since = match to {
+            Seek::Latest => return Ok(latest),
+            Seek::Horizon => horizon,
+            Seek::Time(time) => time.max(horizon),
+        };
+        let found = self.as_segments_go(|| self.first_since(shard, since))?;
+        Ok(found.map_or(latest, |bound| gone.max(bound)))
     }
 
     fn first_since(&self, shard: ShardIndex, time: Timestamp) -> Result<Option<Bound>, LogError> {
@@ -208,16 +231,22 @@ impl Log {
 
 struct Plan {
     from: Bound,
+    horizon: Timestamp,
     limits: ReadLimits,
     records: usize,
     bytes: usize,
     blocks: Vec<Planned>,
+    /// Whether there are blocks behind the horizon.
+    skipped: bool,
 }
 
 impl Plan {
     /// Adds a segment's blocks; true when there are enough.
     fn add(&mut self, index: &SegmentIndex, shard: ShardIndex, segment: u32, path: &Arc<Path>) -> bool {
-        for block in index.from(shard, self.from) {
+        let blocks = index.from(shard, self.from);
+        let behind = blocks.partition_point(|block| block.arrival < self.horizon);
+        self.skipped |= behind > 0;
+        for block in blocks.get(behind..).unwrap_or_default() {
             self.blocks.push(Planned { block: *block, segment, path: Arc::clone(path) });
             // The first block may begin before the bound: it does not count.
             if self.from.admits(block.first) {
@@ -232,7 +261,7 @@ impl Plan {
     }
 
     /// What was found so far, if anything.
-    fn found(self) -> Option<Vec<Planned>> {
-        (!self.blocks.is_empty()).then_some(self.blocks)
+    fn found(self) -> Option<Self> {
+        (!self.blocks.is_empty()).then_some(self)
     }
 }

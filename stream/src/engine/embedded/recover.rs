@@ -12,9 +12,6 @@ use super::log::{IndexPlace, Log, Segment, Shared, View};
 use super::segment::{self, Header, Trailer, corruption};
 use crate::engine::{LogError, LogId};
 
-/// The number of a log's first segment. Only the log of documents is trimmed.
-const FIRST_NUMBER: u32 = 1;
-
 impl Log {
     /// Opens the log in a folder. A torn last frame is cut off; what is damaged otherwise is an error.
     ///
@@ -29,12 +26,8 @@ impl Log {
                 None => shared.files.remove(&folder.join(name))?,
             }
         }
-        if let Some(first) = numbers.first()
-            && id != META
-            && *first != FIRST_NUMBER
-        {
-            let what = format!("the file is missing, and no record is old enough to go: the oldest has number {first}");
-            return Err(corruption(id, &segment::path(folder, FIRST_NUMBER), 0, &what));
+        if id != META {
+            numbers = finish_trimming(id, folder, &numbers, &shared)?;
         }
         let mut closed = Vec::with_capacity(numbers.len());
         let mut first_kept = None;
@@ -55,6 +48,30 @@ impl Log {
         shared.newest.check(id, last.header.number, folder)?;
         let view = View { state, closed, active: None };
         Ok(Self::new(id, folder, shared, view, last.header.number + 1, first_kept))
+    }
+}
+
+/// Removes the segments that were to go when a crash came in between. Returns those that are kept: an error when the
+/// oldest of them is missing.
+fn finish_trimming(id: LogId, folder: &Path, numbers: &[u32], shared: &Shared) -> Result<Vec<u32>, LogError> {
+    let Some(last) = numbers.last() else { return Ok(Vec::new()) };
+    // The newest segment has the last word.
+    let last = Opened::open(id, folder, *last, shared)?;
+    let kept_from = last.trailer.state(&last.file, id)?.kept_from;
+    let (gone, kept): (Vec<u32>, Vec<u32>) = numbers.iter().partition(|number| **number < kept_from);
+    for number in &gone {
+        shared.files.remove(&segment::path(folder, *number))?;
+    }
+    if !gone.is_empty() {
+        shared.files.sync_folder(folder)?;
+    }
+    match kept.first() {
+        Some(first) if *first != kept_from => {
+            let what =
+                format!("the file is missing, and its records are not old enough to go: the oldest has number {first}");
+            Err(corruption(id, &segment::path(folder, kept_from), 0, &what))
+        }
+        Some(_) | None => Ok(kept),
     }
 }
 
@@ -86,6 +103,8 @@ impl Opened {
             path: Arc::clone(self.file.path()),
             next: self.trailer.next,
             last_arrival: self.trailer.last_arrival,
+            bytes: self.trailer.frames_end,
+            has_records: self.trailer.index_bytes > 0,
             index: RwLock::new(IndexPlace::Footer(self.trailer)),
         }
     }

@@ -370,11 +370,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::LogSettings;
 
     #[test]
     fn a_header_is_read_as_it_was_written_and_damage_is_seen() {
         let log = LogId { stream: StreamId(5), part: 0 };
-        let state = LogState::new(Duration::from_hours(24));
+        let state = LogState::new(LogSettings::kept_for(Duration::from_hours(24)));
         let (header, mut bytes) = Header::encode(log, 3, 77, &state);
         assert_eq!((bytes.len(), header.bytes), (PAGE, PAGE as u32));
         assert_eq!(Header::decode(&bytes), Some(header.clone()));

@@ -16,17 +16,19 @@ pub(super) struct Spares(Mutex<Option<Spare>>);
 #[derive(Debug)]
 pub(super) struct Spare {
     pub(super) path: Arc<Path>,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// Its name in the log's folder; like whatever is no segment there, it goes when the log is opened.
 const NAME: &str = "spare.tmp";
 
 impl Spares {
-    /// Where a trimmed segment's file may wait, unless there is a spare already or its size cannot be seen.
-    pub(super) fn place_for(&self, folder: &Path, segment: &Path, files: &Files) -> Option<Spare> {
+    /// Where a trimmed segment's file may wait, unless there is a spare already, or it would not serve for a segment of
+    /// so many bytes.
+    pub(super) fn place_for(&self, folder: &Path, segment: &Path, files: &Files, next_bytes: u64) -> Option<Spare> {
         let bytes = files.open_to_read(segment).and_then(|file| file.len()).ok()?;
-        self.0.lock().is_none().then(|| Spare { path: folder.join(NAME).into(), bytes })
+        let spare = Spare { path: folder.join(NAME).into(), bytes };
+        (self.0.lock().is_none() && spare.serves(next_bytes)).then_some(spare)
     }
 
     pub(super) fn keep(&self, spare: Option<Spare>) {
@@ -38,7 +40,17 @@ impl Spares {
     /// The spare file, if it serves for a segment of so many bytes: neither much smaller nor larger.
     pub(super) fn take(&self, bytes: u64) -> Option<Arc<Path>> {
         let mut spare = self.0.lock();
-        let serves = |spare: &mut Spare| (bytes / 2..=bytes).contains(&spare.bytes);
-        spare.take_if(serves).map(|spare| spare.path)
+        spare.take_if(|spare| spare.serves(bytes)).map(|spare| spare.path)
+    }
+
+    /// The spare file, for its bytes to be given back.
+    pub(super) fn take_any(&self) -> Option<Spare> {
+        self.0.lock().take()
+    }
+}
+
+impl Spare {
+    fn serves(&self, bytes: u64) -> bool {
+        (bytes / 2..=bytes).contains(&self.bytes)
     }
 }

@@ -7,15 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::frame::Head;
+use super::frame::{Head, Notes};
 use crate::clock::Timestamp;
-use crate::engine::{Generation, Mark, Position, Tip};
+use crate::engine::{Generation, LogSettings, Mark, Position, Tip};
 use crate::shard::ShardIndex;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogState {
     pub(super) generation: Generation,
-    pub(super) retention: Duration,
+    pub(super) settings: LogSettings,
+    /// No record from before this time is read any more, whatever the settings say.
+    pub(super) horizon: Timestamp,
+    /// The number of the oldest segment that is kept.
+    pub(super) kept_from: u32,
     pub(super) shards: BTreeMap<ShardIndex, ShardState>,
     pub(super) marks: BTreeMap<Bytes, Mark>,
     /// The next frame's first position.
@@ -29,15 +33,20 @@ pub(super) struct LogState {
 pub(super) struct ShardState {
     pub(super) tip: Option<Tip>,
     pub(super) closed_at: Option<Position>,
-    /// Records before this position are purged.
-    pub(super) purged_to: Option<Position>,
+    /// Records before this position are gone.
+    pub(super) gone_before: Option<Position>,
 }
 
+/// The number of a log's first segment.
+pub(super) const FIRST_SEGMENT: u32 = 1;
+
 impl LogState {
-    pub(super) fn new(retention: Duration) -> Self {
+    pub(super) fn new(settings: LogSettings) -> Self {
         Self {
             generation: Generation::FIRST,
-            retention,
+            settings,
+            horizon: Timestamp::default(),
+            kept_from: FIRST_SEGMENT,
             shards: BTreeMap::new(),
             marks: BTreeMap::new(),
             next: Position(1),
@@ -67,13 +76,27 @@ impl LogState {
         }
         for shard in &head.notes.purge {
             let shard = self.shards.entry(ShardIndex(*shard)).or_default();
-            shard.purged_to = Some(first);
-            shard.tip = None;
+            let end = shard.tip.take().map(|tip| Position(tip.position.0.saturating_add(1)));
+            shard.gone_before = shard.gone_before.max(end);
         }
-        self.retention = head.notes.retention_ms.map_or(self.retention, Duration::from_millis);
+        self.apply_retention(&head.notes);
         self.generation = head.notes.generation.map_or(self.generation, Generation);
         self.previous = first;
         self.next = head.next();
+    }
+
+    fn apply_retention(&mut self, notes: &Notes) {
+        let settings = &mut self.settings;
+        settings.retention = notes.retention_ms.map_or(settings.retention, Duration::from_millis);
+        let bytes = notes.retention_bytes;
+        settings.retention_bytes =
+            bytes.map_or(settings.retention_bytes, |bytes| Some(bytes).filter(|bytes| *bytes > 0));
+        self.horizon = self.horizon.max(Timestamp::from_millis(notes.horizon_ms.unwrap_or(0)));
+        self.kept_from = self.kept_from.max(notes.kept_from.unwrap_or(0));
+        for gone in notes.gone.iter().flatten() {
+            let shard = self.shards.entry(ShardIndex(gone.shard)).or_default();
+            shard.gone_before = shard.gone_before.max(Some(Position(gone.before)));
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -101,6 +124,12 @@ struct Stored {
     previous: u64,
     #[n(6)]
     last_arrival_ms: u64,
+    #[n(7)]
+    horizon_ms: Option<u64>,
+    #[n(8)]
+    kept_from: Option<u32>,
+    #[n(9)]
+    retention_bytes: Option<u64>,
 }
 
 #[derive(Encode, Decode)]
@@ -114,7 +143,7 @@ struct StoredShard {
     #[n(3)]
     closed_at: Option<u64>,
     #[n(4)]
-    purged_to: Option<u64>,
+    gone_before: Option<u64>,
 }
 
 impl From<&LogState> for Stored {
@@ -124,7 +153,7 @@ impl From<&LogState> for Stored {
             tip: shard.tip.map(|tip| tip.position.0),
             tip_arrival_ms: shard.tip.map(|tip| tip.arrival.as_millis()),
             closed_at: shard.closed_at.map(|position| position.0),
-            purged_to: shard.purged_to.map(|position| position.0),
+            gone_before: shard.gone_before.map(|position| position.0),
         };
         let mark = |(key, mark): (&Bytes, &Mark)| super::frame::MarkNote {
             key: key.to_vec(),
@@ -133,12 +162,15 @@ impl From<&LogState> for Stored {
         };
         Self {
             generation: state.generation.0,
-            retention_ms: u64::try_from(state.retention.as_millis()).unwrap_or(u64::MAX),
+            retention_ms: u64::try_from(state.settings.retention.as_millis()).unwrap_or(u64::MAX),
             shards: state.shards.iter().map(shard).collect(),
             marks: state.marks.iter().map(mark).collect(),
             next: state.next.0,
             previous: state.previous.0,
             last_arrival_ms: state.last_arrival.as_millis(),
+            horizon_ms: Some(state.horizon.as_millis()),
+            kept_from: Some(state.kept_from),
+            retention_bytes: state.settings.retention_bytes,
         }
     }
 }
@@ -152,14 +184,20 @@ impl From<Stored> for LogState {
                 arrival: Timestamp::from_millis(arrival),
             });
             let closed_at = shard.closed_at.map(Position);
-            (ShardIndex(shard.index), ShardState { tip, closed_at, purged_to: shard.purged_to.map(Position) })
+            (ShardIndex(shard.index), ShardState { tip, closed_at, gone_before: shard.gone_before.map(Position) })
         };
         let mark = |note: super::frame::MarkNote| {
             (note.key.into(), Mark { revision: Position(note.revision), value: note.value.into() })
         };
         Self {
             generation: Generation(stored.generation),
-            retention: Duration::from_millis(stored.retention_ms),
+            settings: LogSettings {
+                retention: Duration::from_millis(stored.retention_ms),
+                retention_bytes: stored.retention_bytes,
+            },
+            // A state of before records expired has none of these.
+            horizon: Timestamp::from_millis(stored.horizon_ms.unwrap_or(0)),
+            kept_from: stored.kept_from.unwrap_or(FIRST_SEGMENT),
             shards: stored.shards.into_iter().map(shard).collect(),
             marks: stored.marks.into_iter().map(mark).collect(),
             next: Position(stored.next),

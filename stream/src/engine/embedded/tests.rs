@@ -12,7 +12,7 @@ use crate::limits;
 use crate::record::{PartitionKey, Record};
 
 const LOG: LogId = LogId { stream: StreamId(1), part: 0 };
-const SETTINGS: LogSettings = LogSettings { retention: Duration::from_hours(24) };
+const SETTINGS: LogSettings = LogSettings::kept_for(Duration::from_hours(24));
 const ALL: ReadLimits = ReadLimits { records_max: 100_000, bytes_max: 1 << 30 };
 const A: ShardIndex = ShardIndex(0);
 

@@ -14,7 +14,7 @@ use crate::limits::BLOB_SWEEP_BYTES;
 use crate::record::{PartitionKey, Record};
 
 const LOG: LogId = LogId { stream: StreamId(1), part: 0 };
-const SETTINGS: LogSettings = LogSettings { retention: Duration::from_hours(24) };
+const SETTINGS: LogSettings = LogSettings::kept_for(Duration::from_hours(24));
 const A: ShardIndex = ShardIndex(0);
 
 /// A disk that fails or breaks down so often.

@@ -21,7 +21,7 @@ async fn always(fault: Fault, in_a_row_max: u32) -> Faulty<Memory> {
     let per_mille = BTreeMap::from([(fault, 1000)]);
     let options = FaultyOptions { per_mille, in_a_row_max, tickets_max: 2, ..FaultyOptions::default() };
     let engine = Faulty::new(Memory::new(Clock::manual(Timestamp::from_millis(1_000_000))), options);
-    engine.log_put(LOG, LogSettings { retention: Duration::from_hours(24) }).await.unwrap();
+    engine.log_put(LOG, LogSettings::kept_for(Duration::from_hours(24))).await.unwrap();
     engine
 }
 
@@ -153,7 +153,7 @@ async fn course(seed: u64) -> Vec<String> {
         Memory::new(Clock::manual(Timestamp::default())),
         FaultyOptions { seed, ..FaultyOptions::default() },
     );
-    engine.log_put(LOG, LogSettings { retention: Duration::from_hours(24) }).await.unwrap();
+    engine.log_put(LOG, LogSettings::kept_for(Duration::from_hours(24))).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..100 {
         seen.push(format!("{:?}", append(&engine, "x").await));

@@ -49,7 +49,7 @@ impl Reserve {
     }
 
     /// Gives its space to who calls; returns whether there was any.
-    pub(super) fn give_up(&self) -> bool {
+    pub(in crate::engine::embedded) fn give_up(&self) -> bool {
         let mut is_held = self.is_held.lock();
         if !*is_held || self.bytes == 0 || self.shared.files.remove(&self.path).is_err() {
             return false;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Check;
 use super::segment::{Ends, Place};
 use crate::engine::embedded::state::LogState;
-use crate::engine::embedded::{parse_log_id, segment};
+use crate::engine::embedded::{META, parse_log_id, segment};
 use crate::engine::{Generation, LogId, Position};
 use crate::record::StoredRecord;
 use crate::shard::ShardIndex;
@@ -77,6 +77,7 @@ impl Check<'_> {
             before = Some((*number, ends));
         }
         found.end = before.and_then(|(_, ends)| ends.end);
+        self.check_oldest(id, folder, numbers.first().copied(), found.end.as_ref());
         found.is_sound = self.findings.errors == errors;
         found
     }
@@ -117,6 +118,16 @@ impl Check<'_> {
         } else if end != begin {
             let what = "the state in the header is not that at the end of the segment before";
             self.findings.error(Some(id), &path, Some(segment::HEADER_FIELDS_BYTES as u64), what);
+        }
+    }
+
+    /// The oldest segment that the log says it is kept from. Those before it are what the next start removes.
+    fn check_oldest(&mut self, id: LogId, folder: &Path, first: Option<u32>, end: Option<&LogState>) {
+        let Some((first, end)) = first.zip(end).filter(|_| id != META) else { return };
+        if first > end.kept_from {
+            let what =
+                format!("the file is missing, and its records are not old enough to go: the oldest has number {first}");
+            self.findings.error(Some(id), &segment::path(folder, end.kept_from), None, what);
         }
     }
 

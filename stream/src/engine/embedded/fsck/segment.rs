@@ -12,7 +12,7 @@ use crate::engine::embedded::frame::decode_head_alone;
 use crate::engine::embedded::index::SegmentIndex;
 use crate::engine::embedded::segment::{Header, TRAILER_BYTES, Trailer, corruption};
 use crate::engine::embedded::state::LogState;
-use crate::engine::{LogError, LogId};
+use crate::engine::{LogError, LogId, LogSettings};
 use crate::limits::FSCK_SEGMENT_BYTES_MAX;
 use crate::record::StoredRecord;
 
@@ -107,7 +107,7 @@ impl Check<'_> {
         // Where the header's state is damaged, the first frame says its generation.
         let made_up = || {
             let first = bytes.get(header.bytes as usize..).and_then(|bytes| decode_head_alone(bytes, header.salt));
-            let mut state = LogState::new(Duration::ZERO);
+            let mut state = LogState::new(LogSettings::kept_for(Duration::ZERO));
             state.generation = first.map_or(state.generation, |head| head.place.generation);
             LogState { next: header.next, previous: header.previous, ..state }
         };

@@ -1,13 +1,17 @@
 //! What the outside asked for, was promised and saw; and whether an engine keeps it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::engine::{Bound, DocumentError, Engine, Generation, Key, LogError, LogId, Position, ReadLimits, StreamId};
 use crate::record::StoredRecord;
 use crate::shard::ShardIndex;
 
 pub(super) const SHARDS: u32 = 3;
 pub(super) const MARK: &[u8] = b"mark";
+/// Of a log that is made.
+pub(super) const RETENTION: Duration = Duration::from_hours(12);
 const READ: ReadLimits = ReadLimits { records_max: 7, bytes_max: 20_000 };
 
 /// Names a record: the append it came with, and its place in it.
@@ -33,6 +37,7 @@ pub(super) enum Fact {
         log: LogId,
         append: u32,
         positions: Vec<(ShardIndex, Position)>,
+        arrival: Timestamp,
         mark: Option<u32>,
     },
     /// A reader was given it.
@@ -40,8 +45,22 @@ pub(super) enum Fact {
         log: LogId,
         shard: ShardIndex,
         position: Position,
+        arrival: Timestamp,
         name: Name,
     },
+    /// The clock was set.
+    Time(Timestamp),
+    RetentionAsked {
+        log: LogId,
+        retention: Duration,
+    },
+    RetentionMade {
+        log: LogId,
+        retention: Duration,
+    },
+    ExpiryAsked,
+    /// So many bytes were given back.
+    Expired(u64),
     Sealed {
         log: LogId,
         generation: Generation,
@@ -63,10 +82,17 @@ pub(super) enum Fact {
 pub(super) struct Promises {
     logs: BTreeMap<LogId, LogPromises>,
     documents: BTreeMap<String, DocumentPromises>,
+    /// What the clock says.
+    pub(super) now: Timestamp,
 }
 
 #[derive(Debug, Default)]
 struct LogPromises {
+    /// How long records may have been kept since the last time that it was sure.
+    retentions: Vec<Duration>,
+    /// Records that arrived before may have expired at some time.
+    gone_before: Timestamp,
+    arrivals: HashMap<Name, Timestamp>,
     is_made: bool,
     may_be_gone: bool,
     asked: HashMap<u32, u32>,
@@ -92,7 +118,7 @@ impl Promises {
 
     fn add(&mut self, fact: &Fact) {
         match fact {
-            Fact::LogAsked(log) => drop(self.logs.entry(*log).or_default()),
+            Fact::LogAsked(log) => self.logs.entry(*log).or_default().retentions = vec![RETENTION],
             Fact::LogMade(log) => self.logs.entry(*log).or_default().is_made = true,
             Fact::LogDropAsked(log) => self.logs.entry(*log).or_default().may_be_gone = true,
             Fact::AppendAsked { log, append, records, mark } => {
@@ -100,15 +126,29 @@ impl Promises {
                 promises.asked.insert(*append, *records);
                 promises.mark_asked = promises.mark_asked.max(mark.unwrap_or(0));
             }
-            Fact::Appended { log, append, positions, mark } => {
+            Fact::Appended { log, append, positions, arrival, mark } => {
                 let promises = self.logs.entry(*log).or_default();
-                let names = (0..).map(|index| Name { append: *append, index });
-                promises.kept.extend(names.zip(positions.iter().copied()));
+                for (index, place) in (0..).zip(positions) {
+                    promises.keep(Name { append: *append, index }, *place, *arrival);
+                }
                 promises.mark_made = promises.mark_made.max(mark.unwrap_or(0));
             }
-            Fact::Seen { log, shard, position, name } => {
-                self.logs.entry(*log).or_default().kept.insert(*name, (*shard, *position));
+            Fact::Seen { log, shard, position, arrival, name } => {
+                self.logs.entry(*log).or_default().keep(*name, (*shard, *position), *arrival);
             }
+            Fact::Time(now) => {
+                self.now = *now;
+                self.logs.values_mut().for_each(|log| log.pass_time(*now));
+            }
+            Fact::RetentionAsked { log, retention } => {
+                let promises = self.logs.entry(*log).or_default();
+                promises.retentions.push(*retention);
+                promises.pass_time(self.now);
+            }
+            Fact::RetentionMade { log, retention } => {
+                self.logs.entry(*log).or_default().retentions = vec![*retention];
+            }
+            Fact::ExpiryAsked | Fact::Expired(_) => {}
             Fact::Sealed { log, generation } => self.logs.entry(*log).or_default().generation = generation.0,
             Fact::DocumentAsked { key, version, is_there } => {
                 self.documents.entry(key.clone()).or_default().asked.insert(*version, *is_there);
@@ -121,7 +161,7 @@ impl Promises {
     pub(super) async fn check(&self, engine: &impl Engine) -> Result<(), String> {
         for (log, promises) in &self.logs {
             if !promises.may_be_gone {
-                promises.check(engine, *log).await.map_err(|what| format!("log {log}: {what}"))?;
+                promises.check(engine, *log, self.now).await.map_err(|what| format!("log {log}: {what}"))?;
             }
         }
         for (key, promises) in &self.documents {
@@ -140,12 +180,26 @@ impl Promises {
     }
 
     pub(super) fn kept_records(&self) -> usize {
-        self.logs.values().map(|promises| promises.kept.len()).sum()
+        self.logs.values().map(|log| log.kept.keys().filter(|name| log.is_inside(**name)).count()).sum()
     }
 }
 
 impl LogPromises {
-    async fn check(&self, engine: &impl Engine, log: LogId) -> Result<(), String> {
+    fn keep(&mut self, name: Name, place: (ShardIndex, Position), arrival: Timestamp) {
+        self.kept.insert(name, place);
+        self.arrivals.insert(name, arrival);
+    }
+
+    fn pass_time(&mut self, now: Timestamp) {
+        let shortest = self.retentions.iter().min().copied().unwrap_or(RETENTION);
+        self.gone_before = self.gone_before.max(now.minus(shortest));
+    }
+
+    fn is_inside(&self, name: Name) -> bool {
+        self.arrivals[&name] >= self.gone_before
+    }
+
+    async fn check(&self, engine: &impl Engine, log: LogId, now: Timestamp) -> Result<(), String> {
         let stats = match engine.stats(log).await {
             Err(LogError::NoLog(_)) if !self.is_made && self.kept.is_empty() => return Ok(()),
             stats => stats.map_err(|error| error.to_string())?,
@@ -162,6 +216,10 @@ impl LogPromises {
         for shard in (0..SHARDS).map(ShardIndex) {
             for record in read_all(engine, log, shard).await? {
                 let name = name_of(&record.data);
+                let longest = self.retentions.iter().max().copied().unwrap_or(RETENTION);
+                if record.arrival < now.minus(longest) {
+                    return Err(format!("{name:?} expired, and is read"));
+                }
                 if found.insert(name, (shard, record.position)).is_some() {
                     return Err(format!("{name:?} is there twice"));
                 }
@@ -171,7 +229,7 @@ impl LogPromises {
     }
 
     fn check_found(&self, found: &HashMap<Name, (ShardIndex, Position)>) -> Result<(), String> {
-        for (name, place) in &self.kept {
+        for (name, place) in self.kept.iter().filter(|(name, _)| self.is_inside(**name)) {
             if found.get(name) != Some(place) {
                 return Err(format!("{name:?} was promised at {place:?}, and is at {:?}", found.get(name)));
             }

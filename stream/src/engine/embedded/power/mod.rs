@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use self::facts::Promises;
+use self::facts::{Fact, Promises};
 use self::image::Image;
 use self::recorder::{Honesty, Recorder, Step};
 use self::workload::{Workload, options};
@@ -54,15 +54,63 @@ struct Verdict {
     cuts: usize,
     kept_records: usize,
     older_sleds: usize,
+    retention: Retention,
     violations: Vec<String>,
+}
+
+/// How often retention had a part in it.
+#[derive(Debug, Default)]
+struct Retention {
+    expiries: usize,
+    expiries_in_vain: usize,
+    changes: usize,
+    cuts_in_expiries: usize,
+    cuts_behind_expiries: usize,
+}
+
+impl Retention {
+    fn count_trace(&mut self, steps: &[Step]) {
+        for step in steps {
+            match step {
+                Step::Fact(Fact::Expired(0)) => self.expiries_in_vain += 1,
+                Step::Fact(Fact::Expired(_)) => self.expiries += 1,
+                Step::Fact(Fact::RetentionMade { .. }) => self.changes += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn count_cut(&mut self, steps: &[Step]) {
+        let told = |step: &&Step| matches!(step, Step::Fact(Fact::ExpiryAsked | Fact::Expired(_)));
+        let is_inside = matches!(steps.iter().rev().find(told), Some(Step::Fact(Fact::ExpiryAsked)));
+        let is_behind = steps.iter().any(|step| matches!(step, Step::Fact(Fact::Expired(1..))));
+        self.cuts_in_expiries += usize::from(is_inside);
+        self.cuts_behind_expiries += usize::from(is_behind);
+    }
+}
+
+/// Where the power goes: anywhere, and now and then while something expires, which takes but a few steps.
+fn place_of_cut(steps: &[Step], chance: &mut StdRng) -> usize {
+    let begins = |at: &usize| matches!(steps.get(*at), Some(Step::Fact(Fact::ExpiryAsked)));
+    let end = |from: usize| (from..steps.len()).find(|at| matches!(steps.get(*at), Some(Step::Fact(Fact::Expired(_)))));
+    let all = (0..steps.len()).filter(begins).filter_map(|from| Some(from..=end(from)?));
+    let fruitful = all.filter(|range| matches!(steps.get(*range.end()), Some(Step::Fact(Fact::Expired(1..)))));
+    let fruitful: Vec<_> = fruitful.collect();
+    if fruitful.is_empty() || chance.random_bool(0.8) {
+        return chance.random_range(0..=steps.len());
+    }
+    let one = chance.random_range(0..fruitful.len());
+    chance.random_range(fruitful[one].clone())
 }
 
 /// Records some lives of an engine, and cuts the power in them.
 async fn cut_power(seed: u64, cuts: usize, honesty: Honesty, verdict: &mut Verdict) {
     let steps = record(seed, honesty).await;
+    verdict.retention.count_trace(&steps);
     let mut chance = StdRng::seed_from_u64(seed ^ 0x5eed);
     for cut in 0..cuts {
-        let at = chance.random_range(0..=steps.len());
+        let at = place_of_cut(&steps, &mut chance);
+        verdict.retention.count_cut(&steps[..at]);
         let checked = AssertUnwindSafe(check_cut(&steps[..at], &mut chance, verdict)).catch_unwind().await;
         let broken = match checked {
             Ok(Ok(())) => None,
@@ -97,7 +145,7 @@ async fn check_cut(steps: &[Step], chance: &mut StdRng, verdict: &mut Verdict) -
     let is_older = chance.random_bool(0.1) && image.restore_older_sled(steps, chance);
     let folder = tempfile::tempdir().unwrap();
     image.write(folder.path()).unwrap();
-    let engine = match open(folder.path()) {
+    let engine = match open(folder.path(), &promises) {
         Err(error) if is_older && error.contains("older than the meta log reaches") => {
             verdict.older_sleds += 1;
             return Ok(());
@@ -114,11 +162,12 @@ async fn check_cut(steps: &[Step], chance: &mut StdRng, verdict: &mut Verdict) -
     go_on(&engine, &promises).await?;
     drop(engine);
     // Once more now and then: what was brought in order stays so.
-    if chance.random_bool(0.2) { check(&open(folder.path())?).await } else { Ok(()) }
+    if chance.random_bool(0.2) { check(&open(folder.path(), &promises)?).await } else { Ok(()) }
 }
 
-fn open(folder: &Path) -> Result<Embedded, String> {
-    Embedded::open_on(Arc::new(Steady), folder, Clock::system(), options()).map_err(|error| error.to_string())
+fn open(folder: &Path, promises: &Promises) -> Result<Embedded, String> {
+    Embedded::open_on(Arc::new(Steady), folder, Clock::manual(promises.now), options())
+        .map_err(|error| error.to_string())
 }
 
 /// What is there takes new records and changes; what was to go goes.
@@ -130,7 +179,7 @@ async fn go_on(engine: &Embedded, promises: &Promises) -> Result<(), String> {
     for log in promises.dropped_logs() {
         engine.log_drop(log).await.map_err(|error| error.to_string())?;
     }
-    let settings = LogSettings { retention: Duration::from_hours(24) };
+    let settings = LogSettings::kept_for(Duration::from_hours(24));
     engine.log_put(facts::log_id(999), settings).await.map_err(|error| error.to_string())?;
     let change = Change { key: Key::new("new"), expect: Expect::Absent, value: Some(vec![1].into()) };
     engine.compare_and_set(vec![change], Durability::Synced).await.map_err(|error| error.to_string())?;
@@ -149,7 +198,11 @@ async fn what_was_acknowledged_is_there_after_a_power_cut() {
     assert!(verdict.violations.is_empty(), "TIDEMILL_SEED={first}: {:#?}", verdict.violations);
     assert_eq!(verdict.cuts, 1000);
     println!("{} records kept in all, {} times a sled too old", verdict.kept_records, verdict.older_sleds);
-    assert!(verdict.kept_records > 50_000, "{verdict:?}");
+    println!("{:?}", verdict.retention);
+    assert!(verdict.kept_records > 20_000, "{verdict:?}");
+    let Retention { expiries, changes, cuts_in_expiries, cuts_behind_expiries, .. } = verdict.retention;
+    let met = expiries > 3 && changes > 5 && cuts_in_expiries > 15 && cuts_behind_expiries > 40;
+    assert!(met, "retention was too rare: {:?}", verdict.retention);
 }
 
 /// A check that cannot fail is none: without one of the disk's promises something acknowledged is lost.

@@ -10,7 +10,7 @@ use futures_util::future::{join, join_all};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::facts::{Fact, MARK, SHARDS, log_id, name_of, read_all};
+use super::facts::{Fact, MARK, RETENTION, SHARDS, log_id, name_of, read_all};
 use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::embedded::{Embedded, EmbeddedOptions};
@@ -21,6 +21,7 @@ use crate::shard::ShardIndex;
 
 const KEYS: u32 = 5;
 const OPENINGS_MAX: usize = 20;
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 pub(super) fn options() -> EmbeddedOptions {
     EmbeddedOptions {
@@ -42,6 +43,7 @@ pub(super) struct Workload<'a> {
     next_append: u32,
     versions: [u32; KEYS as usize],
     next_mark: u32,
+    clock: Clock,
 }
 
 struct NewAppend {
@@ -54,13 +56,16 @@ struct NewAppend {
 impl<'a> Workload<'a> {
     pub(super) fn new(recorder: Arc<Recorder>, root: &'a Path, chance: StdRng) -> Self {
         let versions = [0; KEYS as usize];
-        Self { recorder, root, chance, logs: Vec::new(), next_log: 1, next_append: 0, versions, next_mark: 0 }
+        let clock = Clock::manual(START);
+        recorder.note(Fact::Time(START));
+        Self { recorder, root, chance, logs: Vec::new(), next_log: 1, next_append: 0, versions, next_mark: 0, clock }
     }
 
     /// The life of one process.
     pub(super) async fn live(&mut self, steps: usize) {
         self.recorder.revive();
-        let clock = Clock::manual(Timestamp::from_millis(1_000_000 + u64::from(self.next_append)));
+        self.pass_time(Duration::from_millis(1));
+        let clock = self.clock.clone();
         // Now and then a sync fails, here as anywhere: whoever starts the node tries again.
         let open = || Embedded::open_on(self.recorder.clone(), self.root, clock.clone(), options());
         let engine = (0..OPENINGS_MAX).find_map(|_| open().ok()).unwrap();
@@ -80,10 +85,16 @@ impl<'a> Workload<'a> {
         match self.chance.random_range(0..100) {
             0..6 => self.make_log(engine).await,
             6..8 => self.drop_log(engine).await,
-            8..55 => self.append(engine).await,
-            55..85 => self.change_documents(engine).await,
-            85..89 => self.seal(engine).await,
-            89..93 => {
+            8..52 => self.append(engine).await,
+            52..80 => self.change_documents(engine).await,
+            80..82 => self.seal(engine).await,
+            82..86 => {
+                let hours = self.chance.random_range(2..16);
+                self.pass_time(Duration::from_hours(hours));
+            }
+            86..89 => self.expire(engine).await,
+            89..90 => self.change_retention(engine).await,
+            90..93 => {
                 engine.documents.flush().unwrap();
                 self.recorder.keep_sled(false).unwrap();
             }
@@ -98,9 +109,32 @@ impl<'a> Workload<'a> {
         let log = log_id(self.next_log);
         self.next_log += 1;
         self.recorder.note(Fact::LogAsked(log));
-        if engine.log_put(log, LogSettings { retention: Duration::from_hours(24) }).await.is_ok() {
+        if engine.log_put(log, LogSettings::kept_for(RETENTION)).await.is_ok() {
             self.recorder.note(Fact::LogMade(log));
             self.logs.push(log);
+        }
+    }
+
+    fn pass_time(&mut self, span: Duration) {
+        let now = self.clock.now().plus(span);
+        // Said first: from then on something may expire.
+        self.recorder.note(Fact::Time(now));
+        self.clock.set(now);
+    }
+
+    async fn expire(&mut self, engine: &Embedded) {
+        let Some(log) = self.any_log() else { return };
+        self.recorder.note(Fact::ExpiryAsked);
+        let expired = engine.expire(log).await.unwrap_or_default();
+        self.recorder.note(Fact::Expired(expired.bytes));
+    }
+
+    async fn change_retention(&mut self, engine: &Embedded) {
+        let Some(log) = self.any_log() else { return };
+        let retention = Duration::from_hours([6, 12, 48][self.chance.random_range(0..3)]);
+        self.recorder.note(Fact::RetentionAsked { log, retention });
+        if engine.log_put(log, LogSettings::kept_for(retention)).await.is_ok() {
+            self.recorder.note(Fact::RetentionMade { log, retention });
         }
     }
 
@@ -135,7 +169,7 @@ impl<'a> Workload<'a> {
         }
         let appended = engine.append(log, generation, append).await.ok()?;
         let positions = shards.into_iter().zip(appended.positions).collect();
-        recorder.note(Fact::Appended { log, append: number, positions, mark });
+        recorder.note(Fact::Appended { log, append: number, positions, arrival: appended.arrival, mark });
         Some(())
     }
 
@@ -206,8 +240,8 @@ impl<'a> Workload<'a> {
         let Some(log) = self.any_log() else { return };
         for shard in (0..SHARDS).map(ShardIndex) {
             for record in read_all(engine, log, shard).await.unwrap_or_default() {
-                let (position, name) = (record.position, name_of(&record.data));
-                self.recorder.note(Fact::Seen { log, shard, position, name });
+                let (position, arrival, name) = (record.position, record.arrival, name_of(&record.data));
+                self.recorder.note(Fact::Seen { log, shard, position, arrival, name });
             }
         }
     }
