@@ -46,5 +46,9 @@ pub const LOG_WAIT_MAX: Duration = Duration::from_secs(20);
 pub const STATUS_ERROR_CHARS_MAX: usize = 2000;
 /// How long a trigger that could not be set up waits before it is tried again.
 pub const RECONCILE_RETRY_WAIT: Duration = Duration::from_secs(5);
+/// How long after what has expired was given back it is looked for again.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
+/// How long giving back may go on when the node stops.
+pub const EXPIRY_STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the door may take to close: a little longer than it gives the requests in work.
 pub const DOOR_STOP_DEADLINE: Duration = Duration::from_secs(15);

@@ -3,6 +3,7 @@
 //! Here the rooms are introduced to each other; none of them knows this one.
 
 mod apply;
+mod expiry;
 mod ingest;
 mod logs;
 mod present;
@@ -33,7 +34,7 @@ use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptio
 use crate::http::{
     ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
 };
-use crate::limits::DOOR_STOP_DEADLINE;
+use crate::limits::{DOOR_STOP_DEADLINE, EXPIRY_STOP_DEADLINE};
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -105,6 +106,7 @@ pub struct Node {
     triggers: Triggers,
     board: Board,
     door: Tasks,
+    expiry: Tasks,
     /// Who may put over plain HTTP; nobody before the first apply.
     ingest: Ingest,
     address: SocketAddr,
@@ -185,6 +187,8 @@ impl Node {
             log: logs::provider(&functions, &door.stopping()),
             limits: HttpLimits::default(),
         };
+        let expiry = Tasks::new();
+        expiry.spawn("expiry", expiry::run(store.clone(), expiry.stopping()));
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self {
             store,
@@ -192,6 +196,7 @@ impl Node {
             triggers,
             board,
             door,
+            expiry,
             ingest,
             address,
             deployed,
@@ -243,6 +248,9 @@ impl Node {
             warn!("the door did not close in time");
         }
         self.triggers.stop().await;
+        if !self.expiry.stop(EXPIRY_STOP_DEADLINE).await {
+            warn!("what has expired was still being given back; the next start goes on with it");
+        }
         if let Some(engine) = self.embedded {
             // Footers and a checkpoint are written: the next start reads no frames.
             if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {

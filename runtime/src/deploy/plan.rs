@@ -116,9 +116,11 @@ impl Plan {
             else {
                 continue;
             };
-            if let Some(there) = there {
+            if let Some(there) = there.filter(|there| there.shards != item.shards) {
                 step.action = Action::Refuse;
                 step.note = Some(words::refusal(name, there, item));
+            } else if there.is_some_and(|there| there.retention_ms > item.retention_ms) {
+                step.note = Some("records that are older are gone at once".to_owned());
             }
             self.steps.push(step);
         }

@@ -138,7 +138,8 @@ difference is brought about; applying the same twice changes nothing. If anythin
 | what changed | what happens |
 |---|---|
 | a stream is new | it is created |
-| a stream's shards or retention | not possible yet: nothing is applied |
+| a stream's retention | it counts at once; what has expired does not come back |
+| a stream's shards | not possible yet: nothing is applied |
 | a stream is not named any more | it stays, with its data; `tidemill stream delete NAME` deletes it |
 | a function's wasm or settings | the next batch is handled by the new version; one that failed is tried with it at once |
 | a function is not named any more | it is removed |

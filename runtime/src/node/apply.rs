@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use tidemill_stream::create::CreateStreamError;
+use tidemill_stream::retention::RetentionChange;
 use tidemill_stream::stream::StreamMode;
 use tracing::{error, info};
 
@@ -43,6 +44,11 @@ impl Node {
                 self.take_back(&changed).await;
                 return Err(error);
             }
+        }
+        let is_changed = |spec: &&StreamSpec| plan.does(Action::Change, Kind::Stream, spec.name.as_str());
+        for spec in manifest.streams.iter().filter(is_changed) {
+            let changed = self.store.set_retention(&spec.name, RetentionChange::To(spec.retention)).await;
+            changed.with_context(|| format!("cannot change the retention of the stream '{}'", spec.name))?;
         }
         match self.triggers.apply(manifest.triggers.clone()).await {
             // Each is in the log, and is tried again until it succeeds: the others go on without it.

@@ -11,6 +11,7 @@ mod operator;
 mod paging;
 mod reading;
 mod refusals;
+mod retention;
 mod server;
 mod siege;
 mod streams;

@@ -208,7 +208,7 @@ async fn a_year_goes_by() {
         assert_eq!(listed(&store), shards, "day {day}");
         let log = store.stream(&name()).unwrap().log_of(ShardIndex(0));
         let bytes = store.engine().stats(log).await.unwrap().bytes;
-        assert!(bytes < u64::from(days_kept) * 110_000 + (3 * 64 << 10), "day {day}: {bytes} bytes");
+        assert!(bytes < u64::from(days_kept) * 110_000 + ((3 * 64) << 10), "day {day}: {bytes} bytes");
     }
     let stream = store.stream(&name()).unwrap();
     assert_eq!(stream.shards[0].parents, [ShardIndex(0), ShardIndex(1)], "a child keeps its parents' names");

@@ -55,18 +55,11 @@ pub(super) fn stays(name: &str) -> String {
 
 /// Why a stream cannot be made what the manifest says.
 pub(super) fn refusal(name: &str, there: &StreamItem, wanted: &StreamItem) -> String {
-    if there.shards != wanted.shards {
-        let (open, plural) = (there.shards, if there.shards == 1 { "" } else { "s" });
-        return format!(
-            "the stream '{name}' has {open} shard{plural} and the manifest says {}: changing the number of shards is not \
-             supported yet; write 'shards: {open}', or delete the stream first",
-            wanted.shards
-        );
-    }
-    let (kept, said) = (duration(there.retention_ms), duration(wanted.retention_ms));
+    let (open, plural) = (there.shards, if there.shards == 1 { "" } else { "s" });
     format!(
-        "the stream '{name}' keeps records for {kept} and the manifest says {said}: changing the retention is not \
-         supported yet; write 'retention: {kept}', or delete the stream first"
+        "the stream '{name}' has {open} shard{plural} and the manifest says {}: changing the number of shards is not \
+         supported yet; write 'shards: {open}', or delete the stream first",
+        wanted.shards
     )
 }
 

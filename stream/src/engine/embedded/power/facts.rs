@@ -180,7 +180,7 @@ impl Promises {
     }
 
     pub(super) fn kept_records(&self) -> usize {
-        self.logs.values().map(|log| log.kept.keys().filter(|name| log.is_inside(name)).count()).sum()
+        self.logs.values().map(|log| log.kept.keys().filter(|name| log.is_inside(**name)).count()).sum()
     }
 }
 
@@ -195,8 +195,8 @@ impl LogPromises {
         self.gone_before = self.gone_before.max(now.minus(shortest));
     }
 
-    fn is_inside(&self, name: &Name) -> bool {
-        self.arrivals[name] >= self.gone_before
+    fn is_inside(&self, name: Name) -> bool {
+        self.arrivals[&name] >= self.gone_before
     }
 
     async fn check(&self, engine: &impl Engine, log: LogId, now: Timestamp) -> Result<(), String> {
@@ -229,7 +229,7 @@ impl LogPromises {
     }
 
     fn check_found(&self, found: &HashMap<Name, (ShardIndex, Position)>) -> Result<(), String> {
-        for (name, place) in self.kept.iter().filter(|(name, _)| self.is_inside(name)) {
+        for (name, place) in self.kept.iter().filter(|(name, _)| self.is_inside(**name)) {
             if found.get(name) != Some(place) {
                 return Err(format!("{name:?} was promised at {place:?}, and is at {:?}", found.get(name)));
             }
