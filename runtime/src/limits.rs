@@ -53,7 +53,10 @@ pub const RECONCILE_RETRY_WAIT: Duration = Duration::from_secs(5);
 pub const DEMAND_LOOK_PERIOD_MIN: Duration = Duration::from_millis(10);
 /// See [`DEMAND_LOOK_PERIOD_MIN`].
 pub const DEMAND_LOOK_PERIOD_MAX: Duration = Duration::from_secs(10);
-/// How long a split or merge in work may take when the node stops; the next start finishes one that was cut short.
+/// How long a split or merge in work, and giving back what has expired, may take when the node stops; the next start goes on
+/// with what was cut short.
 pub const UPKEEP_STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long after what has expired was given back it is looked for again.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the door may take to close: a little longer than it gives the requests in work.
 pub const DOOR_STOP_DEADLINE: Duration = Duration::from_secs(15);

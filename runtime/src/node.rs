@@ -4,6 +4,7 @@
 
 mod apply;
 mod demand;
+mod expiry;
 mod ingest;
 mod logs;
 mod present;
@@ -110,6 +111,7 @@ pub struct Node {
     triggers: Triggers,
     board: Board,
     door: Tasks,
+    /// Looks at on-demand streams, and gives back what has expired.
     upkeep: Tasks,
     /// Who may put over plain HTTP; nobody before the first apply.
     ingest: Ingest,
@@ -193,6 +195,7 @@ impl Node {
         };
         let upkeep = Tasks::new();
         upkeep.spawn("demand", demand::follow(store.clone(), options.demand, upkeep.stopping()));
+        upkeep.spawn("expiry", expiry::run(store.clone(), upkeep.stopping()));
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self {
             store,
@@ -252,7 +255,9 @@ impl Node {
             warn!("the door did not close in time");
         }
         self.triggers.stop().await;
-        self.upkeep.stop(UPKEEP_STOP_DEADLINE).await;
+        if !self.upkeep.stop(UPKEEP_STOP_DEADLINE).await {
+            warn!("shards were being changed, or what has expired given back; the next start goes on with it");
+        }
         if let Some(engine) = self.embedded {
             // Footers and a checkpoint are written: the next start reads no frames.
             if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {

@@ -91,6 +91,8 @@ pub struct ShardStatus {
     pub failures: u64,
     /// Records that the function put on other streams.
     pub emitted: u64,
+    /// Times that records had expired before they were delivered.
+    pub skips: u64,
 }
 
 impl ShardStatus {
@@ -104,6 +106,7 @@ impl ShardStatus {
             records: 0,
             failures: 0,
             emitted: 0,
+            skips: 0,
         }
     }
 

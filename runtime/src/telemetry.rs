@@ -101,13 +101,14 @@ type Read<T> = fn(&TriggerStatus) -> T;
 
 impl TriggerMetrics {
     /// Names, what they mean, and where they are on the board. The exposition adds `_total`.
-    const COUNTERS: [(&'static str, &'static str, Read<u64>); 4] = [
+    const COUNTERS: [(&'static str, &'static str, Read<u64>); 5] = [
         ("trigger_invocations", "Calls of the function, failed ones included", |row| row.status.invocations),
         ("trigger_records", "Records that were processed", |row| row.status.records),
         ("trigger_failures", "Calls of the function that failed, or whose outputs could not be put", |row| {
             row.status.failures
         }),
         ("trigger_emitted", "Records that the function put on other streams", |row| row.status.emitted),
+        ("trigger_skips", "Times that records had expired before they were delivered", |row| row.status.skips),
     ];
     const BEHIND: (&'static str, &'static str) =
         ("trigger_behind", "How long the oldest record that is known to wait has waited");

@@ -198,3 +198,17 @@ async fn without_a_node_only_a_dry_run_says_something() {
     assert_eq!((run.code, run.stdout.as_str()), (1, ""));
     assert!(run.stderr.contains("no node answers at http://127.0.0.1:1"), "{}", run.stderr);
 }
+
+#[tokio::test]
+async fn a_streams_retention_is_changed_on_a_running_node() {
+    let house = House::new().await;
+    for (retention, line) in [("48h", "24h -> 48h"), ("24h", "48h -> 24h")] {
+        house.edit("{ shards: 2 }", &format!("{{ shards: 2, retention: {retention} }}"));
+        let run = house.deploy(&[]).await;
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.starts_with(&format!("~ stream orders  retention {line}")), "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.ends_with("1 changed, 2 unchanged.\nApplied.\n"), "{}{}", run.stdout, run.stderr);
+        let again = house.deploy(&["--dry-run"]).await;
+        assert_eq!(again.stdout, "Nothing changes: the node is as the manifest says.\n");
+    }
+}

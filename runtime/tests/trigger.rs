@@ -285,3 +285,44 @@ async fn a_trigger_waits_for_its_function() {
     rig.apply(&[nobody]).await;
     rig.row(|row| row.status.state == State::WaitingForFunction).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn records_that_expire_before_they_are_delivered_are_told_of_once() {
+    let rig = Rig::new(|_| succeeds()).await;
+    rig.create_stream("orders", 1).await;
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    rig.put("orders", 0..10).await;
+    rig.delivered(10).await;
+    let rig = rig.stopped().await;
+    rig.put("orders", 10..20).await;
+    rig.clock.set(rig.clock.now().plus(std::time::Duration::from_hours(25)));
+    let kept = rig.put("orders", 20..30).await;
+    let rig = rig.restarted();
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    let status = rig.status("t", 0, |status| status.records == 10 && status.pending_since.is_none()).await;
+    assert_eq!((status.skips, status.failures), (1, 0));
+    assert_eq!(rig::data_of(&rig.delivered(20).await)[10..], kept);
+    // Nobody is told again by a trigger that starts behind them.
+    let rig = rig.stopped().await.restarted();
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    rig.put("orders", 30..40).await;
+    assert_eq!(rig.status("t", 0, |status| status.records == 10).await.skips, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_whose_records_have_all_expired_moves_its_cursor_behind_them() {
+    let rig = Rig::new(|_| fails("never")).await;
+    rig.create_stream("orders", 1).await;
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    let rig = rig.stopped().await;
+    rig.put("orders", 0..10).await;
+    rig.clock.set(rig.clock.now().plus(std::time::Duration::from_hours(25)));
+    let rig = rig.restarted();
+    rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
+    rig.status("t", 0, |status| status.skips == 1).await;
+    let id = TriggerId(rig.trigger_ids().await[0]);
+    let stream = rig.store.streams().remove(0);
+    let end = rig.store.position(&stream, ShardIndex(0), tidemill_stream::read::StartAt::Latest).await.unwrap();
+    let rig = rig.stopped().await;
+    assert_eq!(rig.store.cursor(id, ShardIndex(0)).await.unwrap().unwrap().bound, end);
+}

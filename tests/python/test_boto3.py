@@ -261,3 +261,24 @@ def test_a_clean_stop_leaves_no_more_on_disk_than_was_put(tmp_path):
     assert sum(segments()) >= MEBIBYTE
     node.stop()
     assert sum(segments()) < MEBIBYTE / 16
+
+
+def test_a_retention_is_increased_and_decreased(kinesis, stream):
+    hours = lambda: kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["RetentionPeriodHours"]
+    for change, to in [
+        (kinesis.increase_stream_retention_period, 48),
+        (kinesis.increase_stream_retention_period, 48),
+        (kinesis.decrease_stream_retention_period, 24),
+    ]:
+        change(StreamName=stream, RetentionPeriodHours=to)
+        assert hours() == to
+    for change, to in [
+        (kinesis.increase_stream_retention_period, 23),
+        (kinesis.decrease_stream_retention_period, 48),
+        (kinesis.increase_stream_retention_period, 8761),
+    ]:
+        with pytest.raises(kinesis.exceptions.InvalidArgumentException):
+            change(StreamName=stream, RetentionPeriodHours=to)
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
+        kinesis.increase_stream_retention_period(StreamName="none", RetentionPeriodHours=48)
+    assert hours() == 24

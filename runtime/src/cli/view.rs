@@ -219,6 +219,7 @@ mod tests {
             records: 40,
             failures: 1,
             emitted: 0,
+            skips: 0,
         }
     }
 

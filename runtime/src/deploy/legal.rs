@@ -144,8 +144,8 @@ pub(super) const STREAM: Legal = Legal {
         ),
         Field::duration(
             &RETENTION,
-            "How long records are to be kept. It is noted; for now nothing is deleted before its stream is. It cannot be \
-             changed yet.",
+            "How long records are kept: older ones are not read any more, and their space is given back. It can be \
+             changed at any time; what has expired does not come back.",
         ),
     ],
     planned: &[

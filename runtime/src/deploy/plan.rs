@@ -116,9 +116,8 @@ impl Plan {
             else {
                 continue;
             };
-            if let Some(there) = there {
-                step.note = words::refusal(name, there, item);
-                step.action = if step.note.is_some() { Action::Refuse } else { Action::Change };
+            if there.is_some_and(|there| there.retention_ms > item.retention_ms) {
+                step.note = Some("records that are older are gone at once".to_owned());
             }
             self.steps.push(step);
         }

@@ -139,7 +139,7 @@ difference is brought about; applying the same twice changes nothing. If anythin
 |---|---|
 | a stream is new | it is created |
 | a stream's shards | shards are split and merged until there are so many, all of one size, while puts and triggers go on; so are those that somebody else split or merged |
-| a stream's retention | not possible yet: nothing is applied |
+| a stream's retention | it counts at once; what has expired does not come back |
 | a stream is not named any more | it stays, with its data; `tidemill stream delete NAME` deletes it |
 | a function's wasm or settings | the next batch is handled by the new version; one that failed is tried with it at once |
 | a function is not named any more | it is removed |

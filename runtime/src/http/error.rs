@@ -14,6 +14,7 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::put::{PutError, PutFailure};
 use tidemill_stream::read::{PositionError, ReadError};
 use tidemill_stream::reshard::ReshardError;
+use tidemill_stream::retention::SetRetentionError;
 use tidemill_wire::ErrorBody;
 
 use super::iterator::TokenError;
@@ -215,6 +216,18 @@ impl ApiError {
                 Self::new(ErrorKind::LimitExceeded, format!("Stream {name} under account {account}: {error}."))
             }
             ReshardError::Store(error) => error.into(),
+        }
+    }
+
+    pub(super) fn of_retention(error: SetRetentionError, account: &str) -> Self {
+        match error {
+            SetRetentionError::NoStream(error) => Self::no_stream(&error.name, account),
+            SetRetentionError::NotActive { name, status } => {
+                let message = format!("Stream {name} under account {account} is {status:?}, not ACTIVE.");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            error @ SetRetentionError::WrongWay { .. } => Self::invalid(format!("{error}.")),
+            SetRetentionError::Store(error) => error.into(),
         }
     }
 

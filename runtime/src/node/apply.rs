@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use tidemill_stream::create::CreateStreamError;
-use tidemill_stream::reshard::Scale;
+use tidemill_stream::reshard::{ReshardError, Scale};
+use tidemill_stream::retention::RetentionChange;
 use tidemill_stream::stream::StreamMode;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{ByName, Node, ingest};
 use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, StreamSpec};
@@ -58,11 +59,23 @@ impl Node {
             if is_planned(Action::Add) {
                 self.create_stream(spec).await?;
             } else if is_planned(Action::Change) {
-                let changed = self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await;
-                changed.with_context(|| format!("cannot change the shards of the stream '{}'", spec.name))?;
+                self.change_stream(spec).await?;
             }
         }
         Ok(())
+    }
+
+    async fn change_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
+        match self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await {
+            Ok(_) => {}
+            // A client made it so: that is no reason for a node not to start.
+            Err(error @ ReshardError::OnDemand { .. }) => warn!(%error, "its shards are not what the manifest says"),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot change the shards of the stream '{}'", spec.name));
+            }
+        }
+        let changed = self.store.set_retention(&spec.name, RetentionChange::To(spec.retention)).await;
+        changed.map(drop).with_context(|| format!("cannot change the retention of the stream '{}'", spec.name))
     }
 
     async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {

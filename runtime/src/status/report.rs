@@ -77,6 +77,9 @@ pub struct TriggerReport {
     /// Records that the function put on other streams since the node started.
     #[serde(default)]
     pub emitted: u64,
+    /// Times that records had expired before they were delivered, since the node started.
+    #[serde(default)]
+    pub skips: u64,
 }
 
 /// The last thing that went wrong.
@@ -127,6 +130,7 @@ impl TriggerReport {
             records: row.status.records,
             failures: row.status.failures,
             emitted: row.status.emitted,
+            skips: row.status.skips,
         }
     }
 }

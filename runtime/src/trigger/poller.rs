@@ -115,9 +115,14 @@ impl Poller {
         loop {
             let turn = async {
                 let read = self.read(from).await?;
+                if read.skipped {
+                    self.tell_of_skipped(from);
+                }
                 if !read.records.is_empty() {
-                    looks_in_vain = 0;
                     self.deliver(&read.records).await?;
+                }
+                if !read.records.is_empty() || read.skipped {
+                    looks_in_vain = 0;
                     cursor = self.commit(&cursor, &read).await?;
                 } else if !read.is_at_end {
                     looks_in_vain += 1;
@@ -147,6 +152,16 @@ impl Poller {
                 }
             }
         }
+    }
+
+    /// Records were not read before they expired: they are lost to this trigger, which goes on behind them.
+    fn tell_of_skipped(&self, from: Bound) {
+        let behind = from.lowest().0;
+        warn!(
+            position = behind,
+            "records expired before they were delivered; the trigger goes on at the oldest that is kept"
+        );
+        self.row.update(|status| status.skips += 1);
     }
 
     /// Nothing to do for now: waits for a hint, and looks again by the clock in case the hint was lost.
@@ -261,7 +276,7 @@ impl Poller {
         self.row.update(|status| {
             status.state = State::Running;
             status.records += read.records.len() as u64;
-            status.last_sequence_number = number;
+            status.last_sequence_number = number.or(status.last_sequence_number);
             status.pending_since = last.map(|record| record.arrival).filter(|_| !read.is_at_tip);
         });
     }

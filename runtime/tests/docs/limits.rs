@@ -59,6 +59,7 @@ fn streams() -> Vec<(&'static str, String)> {
         ("Retention, default", time(stream::RETENTION_DEFAULT)),
         ("Retention, shortest", time(node::RETENTION_MIN)),
         ("Retention, longest", time(node::RETENTION_MAX)),
+        ("What has expired is looked for every", time(node::EXPIRY_INTERVAL)),
         ("Data and partition key of a record", bytes(stream::RECORD_BYTES_MAX)),
         ("Partition key", chars(stream::PARTITION_KEY_CHARS_MAX)),
         ("Records of one `PutRecords`", count(stream::PUT_RECORDS_MAX)),

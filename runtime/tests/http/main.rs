@@ -12,6 +12,7 @@ mod paging;
 mod reading;
 mod refusals;
 mod reshard;
+mod retention;
 mod server;
 mod siege;
 mod streams;

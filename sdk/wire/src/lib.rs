@@ -32,7 +32,8 @@ pub use shard::{
 pub use stream::{
     CreateStreamRequest, DeleteStreamRequest, DescribeStreamRequest, DescribeStreamResponse,
     DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, EnhancedMetrics, ListStreamsRequest,
-    ListStreamsResponse, StreamDescription, StreamDescriptionSummary, StreamModeDetails, StreamSummary,
+    ListStreamsResponse, StreamDescription, StreamDescriptionSummary, StreamModeDetails, StreamRetentionPeriodRequest,
+    StreamSummary,
 };
 pub use text::Text;
 pub use timestamp::Timestamp;

@@ -8,6 +8,8 @@ pub const TARGET_PREFIX: &str = "Kinesis_20131202.";
 pub enum Operation {
     /// `CreateStream`
     CreateStream,
+    /// `DecreaseStreamRetentionPeriod`
+    DecreaseStreamRetentionPeriod,
     /// `DeleteStream`
     DeleteStream,
     /// `DescribeStream`
@@ -18,6 +20,8 @@ pub enum Operation {
     GetRecords,
     /// `GetShardIterator`
     GetShardIterator,
+    /// `IncreaseStreamRetentionPeriod`
+    IncreaseStreamRetentionPeriod,
     /// `ListShards`
     ListShards,
     /// `ListStreams`
@@ -38,13 +42,15 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::CreateStream,
+        Self::DecreaseStreamRetentionPeriod,
         Self::DeleteStream,
         Self::DescribeStream,
         Self::DescribeStreamSummary,
         Self::GetRecords,
         Self::GetShardIterator,
+        Self::IncreaseStreamRetentionPeriod,
         Self::ListShards,
         Self::ListStreams,
         Self::MergeShards,
@@ -64,11 +70,13 @@ impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CreateStream => "CreateStream",
+            Self::DecreaseStreamRetentionPeriod => "DecreaseStreamRetentionPeriod",
             Self::DeleteStream => "DeleteStream",
             Self::DescribeStream => "DescribeStream",
             Self::DescribeStreamSummary => "DescribeStreamSummary",
             Self::GetRecords => "GetRecords",
             Self::GetShardIterator => "GetShardIterator",
+            Self::IncreaseStreamRetentionPeriod => "IncreaseStreamRetentionPeriod",
             Self::ListShards => "ListShards",
             Self::ListStreams => "ListStreams",
             Self::MergeShards => "MergeShards",

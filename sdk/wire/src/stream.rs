@@ -45,6 +45,21 @@ pub struct DeleteStreamRequest {
     pub enforce_consumer_deletion: Option<bool>,
 }
 
+/// What `IncreaseStreamRetentionPeriod` and `DecreaseStreamRetentionPeriod` ask. They answer nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StreamRetentionPeriodRequest {
+    /// The stream by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_name: Option<String>,
+    /// The stream by ARN.
+    #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
+    pub stream_arn: Option<String>,
+    /// How long records are to be kept, 24..8760 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_period_hours: Option<i64>,
+}
+
 /// What `DescribeStream` asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -92,6 +92,7 @@ mod tests {
             records: 123_456_789_012,
             failures: 12_345_678,
             emitted: 0,
+            skips: 0,
         }
     }
 

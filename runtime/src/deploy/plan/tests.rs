@@ -129,23 +129,13 @@ fn a_stream_gets_another_number_of_shards() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_the_remedy() {
-    for (to, reason) in [
-        (
-            "shards: 2, retention: 48h",
-            "keeps records for 24h and the manifest says 48h: changing the retention is not \
-                                       supported yet; write 'retention: 24h', or delete the stream first",
-        ),
-        (
-            "shards: 4, retention: 48h",
-            "keeps records for 24h and the manifest says 48h: changing the retention is not \
-                                       supported yet; write 'retention: 24h', or delete the stream first",
-        ),
-    ] {
-        let plan = Plan::between(&inventory(BASE), &inventory(&BASE.replace("shards: 2", to)));
-        assert_eq!(plan.refusals().collect::<Vec<_>>(), [format!("the stream 'orders' {reason}")]);
-        assert_eq!(plan.summary(), "One change is not possible (!), so nothing is applied.");
-    }
+fn a_streams_retention_becomes_another() {
+    let (day, days) = (inventory(BASE), inventory(&BASE.replace("shards: 2", "shards: 2, retention: 48h")));
+    assert_eq!(lines(&Plan::between(&day, &days)), ["~ stream orders: retention 24h -> 48h"]);
+    assert_eq!(
+        lines(&Plan::between(&days, &day)),
+        ["~ stream orders: retention 48h -> 24h: records that are older are gone at once"]
+    );
 }
 
 #[test]

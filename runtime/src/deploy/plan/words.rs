@@ -53,18 +53,6 @@ pub(super) fn stays(name: &str) -> String {
     format!("is not in the manifest and stays, with its data; 'tidemill stream delete {name}' deletes it")
 }
 
-/// Why a stream cannot be made what the manifest says.
-pub(super) fn refusal(name: &str, there: &StreamItem, wanted: &StreamItem) -> Option<String> {
-    let (kept, said) = (duration(there.retention_ms), duration(wanted.retention_ms));
-    let refusal = || {
-        format!(
-            "the stream '{name}' keeps records for {kept} and the manifest says {said}: changing the retention is not \
-             supported yet; write 'retention: {kept}', or delete the stream first"
-        )
-    };
-    (there.retention_ms != wanted.retention_ms).then(refusal)
-}
-
 /// What follows from a step of a trigger.
 pub(super) fn of_trigger(step: &Step, wanted: Option<&TriggerItem>) -> Option<String> {
     let changes = |name: &str| step.settings.iter().any(|setting| setting.name == name);

@@ -13,6 +13,7 @@ mod list_streams;
 mod merge_shards;
 mod put_record;
 mod put_records;
+mod retention_period;
 mod shape;
 mod split_shard;
 mod update_shard_count;
@@ -32,6 +33,12 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
     let codec = context.codec;
     match operation {
         Operation::CreateStream => create_stream::run(context, codec.decode(body)?).await.map(|()| Bytes::new()),
+        Operation::DecreaseStreamRetentionPeriod => {
+            retention_period::decrease(context, codec.decode(body)?).await.map(|()| Bytes::new())
+        }
+        Operation::IncreaseStreamRetentionPeriod => {
+            retention_period::increase(context, codec.decode(body)?).await.map(|()| Bytes::new())
+        }
         Operation::DeleteStream => delete_stream::run(context, codec.decode(body)?).await.map(|()| Bytes::new()),
         Operation::DescribeStream => codec.encode(&describe_stream::run(context, &codec.decode(body)?)?, ANSWER_BYTES),
         Operation::DescribeStreamSummary => {
