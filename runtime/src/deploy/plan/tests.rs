@@ -134,7 +134,7 @@ fn a_streams_retention_becomes_another() {
     assert_eq!(lines(&Plan::between(&day, &days)), ["~ stream orders: retention 24h -> 48h"]);
     assert_eq!(
         lines(&Plan::between(&days, &day)),
-        ["~ stream orders: retention 48h -> 24h: records that are older are gone at once"]
+        ["~ stream orders: retention 48h -> 24h; records that are older are gone at once"]
     );
 }
 

@@ -63,6 +63,12 @@ impl Log {
         self.is_wholly_behind(&view) || !self.expired_segments(&view).is_empty()
     }
 
+    /// Whether there are segments that should have gone.
+    fn has_leftovers(&self) -> bool {
+        let view = self.view.read();
+        view.closed.first().is_some_and(|oldest| oldest.number < view.state.kept_from)
+    }
+
     /// Whether the active segment has records, and all of them have expired.
     fn is_wholly_behind(&self, view: &View) -> bool {
         let has_records = view.active.as_ref().is_some_and(|active| active.since.is_some());
@@ -183,10 +189,13 @@ impl Log {
         Ok(Expired { bytes })
     }
 
-    /// The size of the segment that follows when the active one is full.
-    fn next_segment_bytes(&self) -> u64 {
+    /// The size of the segment that follows when the active one is full. That of documents is often as large as they are.
+    fn next_segment_bytes(&self) -> Option<u64> {
+        if self.id == META {
+            return None;
+        }
         let step = (self.writer.lock().step + 1).min(self.shared.segment_bytes.len() - 1);
-        self.segment_bytes(step, &self.view.read().state.settings)
+        Some(self.segment_bytes(step, &self.view.read().state.settings))
     }
 
     /// Reads again where a segment went while it was read: what is left is behind the new horizon. Ends, since each time
@@ -205,7 +214,11 @@ impl Log {
 impl Embedded {
     pub(super) async fn expire_log(&self, id: LogId) -> Result<Expired, LogError> {
         let log = self.log(id)?;
-        if log.has_expired() {
+        let has_expired = log.has_expired();
+        if !has_expired && !log.has_leftovers() {
+            return Ok(Expired::default());
+        }
+        if has_expired {
             match self.commit_expiry(&log).await {
                 // On a full disk there is space for this: it gives back more.
                 Err(error) if error.is_full() && self.documents.reserve.give_up() => self.commit_expiry(&log).await?,

@@ -24,11 +24,18 @@ const NAME: &str = "spare.tmp";
 
 impl Spares {
     /// Where a trimmed segment's file may wait, unless there is a spare already, or it would not serve for a segment of
-    /// so many bytes.
-    pub(super) fn place_for(&self, folder: &Path, segment: &Path, files: &Files, next_bytes: u64) -> Option<Spare> {
+    /// so many bytes where they are known.
+    pub(super) fn place_for(
+        &self,
+        folder: &Path,
+        segment: &Path,
+        files: &Files,
+        next_bytes: Option<u64>,
+    ) -> Option<Spare> {
         let bytes = files.open_to_read(segment).and_then(|file| file.len()).ok()?;
         let spare = Spare { path: folder.join(NAME).into(), bytes };
-        (self.0.lock().is_none() && spare.serves(next_bytes)).then_some(spare)
+        let serves = next_bytes.is_none_or(|bytes| spare.serves(bytes));
+        (self.0.lock().is_none() && serves).then_some(spare)
     }
 
     pub(super) fn keep(&self, spare: Option<Spare>) {

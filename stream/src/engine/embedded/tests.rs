@@ -176,7 +176,8 @@ async fn many_segments_are_read_through_and_reopened() {
     }
     assert!(segments(folder.path()).len() >= 4);
     let options = EmbeddedOptions { tail_bytes_max: 0, ..EmbeddedOptions::default() };
-    let engine = Embedded::open(folder.path(), Clock::system(), options).unwrap();
+    let clock = Clock::manual(Timestamp::from_millis(1_000_000));
+    let engine = Embedded::open(folder.path(), clock, options).unwrap();
     assert!(texts(&engine).await == expected);
     let bytes = engine.stats(LOG).await.unwrap().bytes;
     assert!(bytes < 17_000_000, "closed segments hold no more than their frames: {bytes}");

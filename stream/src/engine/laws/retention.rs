@@ -3,7 +3,8 @@
 use super::*;
 
 const DAY: Duration = Duration::from_hours(24);
-const HOUR: Duration = Duration::from_hours(1);
+/// Between records: so short that all of them lie together, and one read may return them all.
+const STEP: Duration = Duration::from_mins(20);
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 
 pub(super) async fn check(make: Make<'_>) {
@@ -17,12 +18,12 @@ pub(super) async fn check(make: Make<'_>) {
     a_log_that_is_small_enough_loses_nothing(make).await;
 }
 
-/// A log of three records, an hour apart.
+/// A log of three records, one step apart.
 async fn three(make: Make<'_>, clock: &Clock) -> (Subject, Vec<Position>) {
     let engine = with_log(make, clock.clone()).await;
     let mut positions = Vec::new();
-    for (hours, data) in (0..).zip(["1", "2", "3"]) {
-        clock.set(START.plus(HOUR * hours));
+    for (steps, data) in (0..).zip(["1", "2", "3"]) {
+        clock.set(START.plus(STEP * steps));
         positions.extend(engine.append(LOG, Generation::FIRST, append(&[(A, data)])).await.unwrap().positions);
     }
     (engine, positions)
@@ -48,7 +49,7 @@ async fn records_behind_the_horizon_are_not_read(make: Make<'_>) {
             let batch = engine.read_until(LOG, A, bound, ALL, |batch| batch.records.len() == 2).await;
             assert_eq!((texts(&batch), batch.skipped), (vec!["2".to_owned(), "3".to_owned()], false), "{seek:?}");
         }
-        assert_eq!(engine.stats(LOG).await.unwrap().oldest, Some(START.plus(HOUR)));
+        assert_eq!(engine.stats(LOG).await.unwrap().oldest, Some(START.plus(STEP)));
     }
 }
 
@@ -62,7 +63,7 @@ async fn a_reader_from_behind_the_horizon_goes_on_there_and_is_told(make: Make<'
         assert!(engine.read_until(LOG, A, from, ALL, all).await.skipped, "{from:?}");
     }
     assert!(!engine.read_until(LOG, A, inside, ALL, all).await.skipped);
-    clock.set(START.plus(DAY + HOUR * 3));
+    clock.set(START.plus(DAY + STEP * 3));
     for is_trimmed in [false, true] {
         if is_trimmed {
             engine.expire(LOG).await.unwrap();
@@ -78,7 +79,7 @@ async fn a_reader_from_behind_the_horizon_goes_on_there_and_is_told(make: Make<'
 async fn what_has_expired_stays_so(make: Make<'_>) {
     let clock = clock();
     let (engine, _) = three(make, &clock).await;
-    clock.set(START.plus(DAY + HOUR));
+    clock.set(START.plus(DAY + STEP));
     engine.log_change(LOG, LogSettings::kept_for(DAY * 7)).await.unwrap();
     assert_eq!(engine.stats(LOG).await.unwrap().settings, LogSettings::kept_for(DAY * 7));
     engine.shows(A, Bound::START, ALL, &["2", "3"]).await;
@@ -92,7 +93,7 @@ async fn what_has_expired_stays_so(make: Make<'_>) {
 async fn a_shorter_retention_counts_at_once(make: Make<'_>) {
     let clock = clock();
     let (engine, _) = three(make, &clock).await;
-    engine.log_put(LOG, LogSettings::kept_for(HOUR)).await.unwrap();
+    engine.log_put(LOG, LogSettings::kept_for(STEP)).await.unwrap();
     engine.shows(A, Bound::START, ALL, &["2", "3"]).await;
     engine.log_put(LOG, SETTINGS).await.unwrap();
     engine.expire(LOG).await.unwrap();

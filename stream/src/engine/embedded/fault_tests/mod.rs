@@ -1,5 +1,6 @@
 //! Faults of the disk: what was acknowledged stays, what failed says why, and service is back when the cause is gone.
 
+mod expiry;
 mod faulty;
 
 use std::path::Path;
