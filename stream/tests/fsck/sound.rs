@@ -4,6 +4,8 @@ use std::fs;
 
 use tidemill_stream::engine::embedded::OpenError;
 use tidemill_stream::fsck::{FsckError, Severity};
+use tidemill_stream::reshard::Scale;
+use tidemill_stream::shard::ShardIndex;
 
 use super::rig::*;
 
@@ -49,6 +51,27 @@ async fn a_folder_that_was_opened_many_times_has_no_findings() {
         assert_eq!(report.findings, []);
         assert_eq!(report.counts.records, 480 + 240 * (u64::from(round) + 1));
     }
+}
+
+#[tokio::test]
+async fn streams_whose_shards_were_changed_have_no_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = filled(folder.path()).await;
+    for stream in running.store.streams() {
+        for shards in [7, 2] {
+            running.store.update_shard_count(&stream.name, shards, Scale::Any).await.unwrap();
+            running.fill(stream.name.as_str()).await;
+        }
+        let changed = running.store.stream(&stream.name).unwrap();
+        assert!(
+            changed.shards.len() > 9
+                && changed.log_of(changed.shards.last().unwrap().index) != stream.log_of(ShardIndex(0))
+        );
+    }
+    running.crash(folder.path());
+    let report = check(folder.path());
+    assert_eq!(report.findings, []);
+    assert!(report.counts.records > 2 * 12 * 20, "{:?}", report.counts);
 }
 
 #[tokio::test]
