@@ -27,13 +27,14 @@ struct World {
 /// A file system that does something once, before a segment is opened to be read.
 #[derive(Debug, Default)]
 struct Interrupted {
-    before_open: Mutex<Option<Arc<Embedded>>>,
+    before_open: Mutex<Option<(Arc<Embedded>, Clock, Timestamp)>>,
 }
 
 impl Disk for Interrupted {
     fn open(&self, path: &Path, access: Access) -> std::io::Result<fs::File> {
-        let engine = self.before_open.lock().take();
-        if let Some(engine) = engine {
+        let interruption = self.before_open.lock().take();
+        if let Some((engine, clock, now)) = interruption {
+            clock.set(now);
             tokio::runtime::Handle::current().block_on(engine.expire(LOG)).unwrap();
         }
         System.open(path, access)
@@ -218,11 +219,9 @@ async fn a_segment_that_goes_while_it_is_read_is_no_error() {
         put(&engine, hour).await;
     }
     // The reader has its plan, and waits for a file, when what it wants goes.
-    for (now, first) in [(60u32, 36), (61, 37)] {
-        clock.set(START.plus(HOUR * (now - 20)));
+    for (now, first) in [(60u32, 36), (62, 38)] {
         engine.read(LOG, A, Bound::START, ALL).await.unwrap();
-        *disk.before_open.lock() = Some(Arc::clone(&engine));
-        clock.set(START.plus(HOUR * now));
+        *disk.before_open.lock() = Some((Arc::clone(&engine), clock.clone(), START.plus(HOUR * now)));
         let read = hours(&engine).await;
         assert_eq!(read, (first..40).collect::<Vec<_>>());
         assert!(disk.before_open.lock().is_none(), "the reader met the disk");
