@@ -5,6 +5,7 @@ pub mod cli;
 pub mod deploy;
 pub mod functions;
 pub mod http;
+mod key_field;
 pub mod limits;
 pub mod node;
 pub mod status;

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tidemill_client::{Client, PutRecord, PutRecordsError};
 use tokio::time::Instant;
 
-use self::checkpoint::Checkpoint;
+use self::checkpoint::{Checkpoint, Target};
 use self::lines::{KeySource, Line, Lines};
 use self::pace::{Pace, Rate};
 use super::INTERRUPTED;
@@ -35,8 +35,12 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
 /// given with --key, or is the value of a field of the line's JSON object with --key-field, else it is the SHA-256 of
 /// the line, so that equal lines go to the same shard.
 ///
+/// With --key-field a.b the field of that name counts and, where there is none, the field b of the object a. A number is
+/// its digits as they stand there.
+///
 /// With --checkpoint a file remembers how many lines the node has acknowledged, and a later run goes on behind them.
-/// After a crash a few lines may be put twice, none is left out.
+/// After a crash a few lines may be put twice, none is left out. A checkpoint of another stream, of another file, or of a
+/// file that has other lines there now, is refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tidemill put orders orders.jsonl
@@ -51,7 +55,7 @@ pub(super) struct PutArgs {
     /// The partition key of all records.
     #[arg(long, value_name = "KEY", conflicts_with = "key_field")]
     key: Option<String>,
-    /// The field of a line's JSON object that is its partition key.
+    /// The field of a line's JSON object that is its partition key; dots lead into objects within it.
     #[arg(long, value_name = "NAME")]
     key_field: Option<String>,
     #[command(flatten)]
@@ -85,7 +89,7 @@ pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
         args.checkpoint.is_none() || args.file != Path::new("-"),
         "--checkpoint counts the lines of a file, and standard input is another one each time: name the file"
     );
-    let mut checkpoint = Checkpoint::open(args.checkpoint.as_deref(), &args.file)?;
+    let mut checkpoint = checkpoint(&args, &client).await?;
     let key = KeySource::new(args.key.clone(), args.key_field.clone())?;
     let (lines, bytes) = Lines::open(&args.file, key, checkpoint.lines())?;
     let progress = progress_bar(bytes, client.clone());
@@ -105,6 +109,15 @@ pub(super) async fn put(args: PutArgs) -> anyhow::Result<ExitCode> {
     let elapsed_ms = u64::try_from(elapsed.as_millis())?;
     report(&args, &Done { records, lines: checkpoint.lines(), elapsed_ms, interrupted })?;
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// The progress through the file. The node is asked which stream it is that has this name now.
+async fn checkpoint(args: &PutArgs, client: &Client) -> anyhow::Result<Checkpoint> {
+    let Some(path) = &args.checkpoint else { return Ok(Checkpoint::none()) };
+    let described = client.describe(&args.stream).await;
+    let described = described.map_err(|error| args.asked.stream_failure(&args.stream, error))?;
+    let created_ms = u64::try_from(described.stream_creation_timestamp.millis).unwrap_or_default();
+    Checkpoint::open(path, &args.file, Target { stream: args.stream.clone(), created_ms })
 }
 
 fn report(args: &PutArgs, done: &Done) -> anyhow::Result<()> {
@@ -143,7 +156,6 @@ impl Feed {
                 batch = self.next_batch() => batch?,
             };
             let Some(last) = batch.last() else { return Ok((records, false)) };
-            let (line, offset) = (last.number, last.end_bytes);
             let put = tokio::select! {
                 biased;
                 put = self.put(&batch, checkpoint) => put,
@@ -151,15 +163,18 @@ impl Feed {
             };
             put?;
             records += batch.len() as u64;
-            checkpoint.advance(line)?;
-            self.progress.set_position(offset);
+            checkpoint.advance(last)?;
+            self.progress.set_position(last.end_bytes);
             self.progress.set_message(so_far(records, started.elapsed()));
         }
     }
 
     async fn next_batch(&mut self) -> anyhow::Result<Vec<Line>> {
         let batch = self.lines.next_batch(self.pace.batch_records_max()).await?;
-        self.pace.wait_for(batch.len()).await;
+        // At the end nothing comes that could be too early.
+        if !batch.is_empty() {
+            self.pace.wait_for(batch.len()).await;
+        }
         Ok(batch)
     }
 
@@ -171,7 +186,7 @@ impl Feed {
         // Those before the first gap are done; of the others some may be put again by a later run.
         let done = placed.iter().take_while(|place| place.is_some()).count();
         if let Some(line) = done.checked_sub(1).and_then(|index| batch.get(index)) {
-            checkpoint.advance(line.number)?;
+            checkpoint.advance(line)?;
         }
         let line = batch.get(done).map_or(0, |line| line.number);
         Err(self.asked.stream_failure(&self.stream, source))

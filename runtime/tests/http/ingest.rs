@@ -117,6 +117,19 @@ async fn what_is_wrong_is_said_and_nothing_is_put() {
             "give one",
         ),
         (to("/streams/s/records?kee=a", JSON, "{}"), 400, "invalid_query", "'kee'; use key or key_field"),
+        (to("/streams/s/records?key=%ff", JSON, "{}"), 400, "invalid_query", "no UTF-8"),
+        (
+            to("/streams/s/records", JSON, "{}").header("idempotency-key", "a").header("idempotency-key", "b"),
+            400,
+            "invalid_idempotency_key",
+            "more than once",
+        ),
+        (
+            to("/streams/s/records", JSON, "{}").header("content-type", LINES),
+            400,
+            "several_content_types",
+            "more than once",
+        ),
         (to("/streams/s/records?key=", JSON, "{}"), 400, "invalid_partition_key", "1 to 256 characters"),
         (
             to("/streams/s/records?key_field=n", LINES, "{\"n\":1}\n{}"),

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tidemill_client::PutRecord;
@@ -14,6 +14,8 @@ use tidemill_stream::limits::RECORD_BYTES_MAX;
 use tidemill_stream::record::PartitionKey;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::key_field::key_in;
 
 /// Bytes that are asked of the file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -29,7 +31,7 @@ const WAITING_CHUNKS_MAX: usize = 32;
 pub(super) enum KeySource {
     /// All records have this one.
     Fixed(String),
-    /// The value of this field of the line's JSON object.
+    /// The value of this field of the line's JSON object, or by dots of one inside.
     Field(String),
     /// The SHA-256 of the line, in hexadecimal.
     Digest,
@@ -43,7 +45,7 @@ pub(super) struct Line {
     /// Where it ends in the file, bytes.
     pub(super) end_bytes: u64,
     key: String,
-    data: Bytes,
+    pub(super) data: Bytes,
 }
 
 /// The lines of a file that are left to put.
@@ -59,6 +61,12 @@ pub(super) struct Lines {
 impl Line {
     fn new(position: &Position, key: String, data: &[u8]) -> Self {
         Self { number: position.number, end_bytes: position.end_bytes, key, data: Bytes::copy_from_slice(data) }
+    }
+
+    /// A line that ends there.
+    #[cfg(test)]
+    pub(super) fn at(number: u64, end_bytes: u64, data: &'static str) -> Self {
+        Self { number, end_bytes, key: String::new(), data: Bytes::from_static(data.as_bytes()) }
     }
 
     pub(super) fn record(&self) -> PutRecord {
@@ -83,31 +91,16 @@ impl KeySource {
         match self {
             Self::Fixed(key) => Ok(key.clone()),
             Self::Digest => Ok(hexadecimal(&Sha256::digest(line))),
-            Self::Field(field) => key_in(line, field),
+            Self::Field(field) => Ok(key_in(line, field)?.as_str().to_owned()),
         }
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // a string takes every byte
         text
     })
-}
-
-fn key_in(line: &[u8], field: &str) -> anyhow::Result<String> {
-    let object: serde_json::Value = serde_json::from_slice(line).map_err(|error| anyhow!("it is no JSON: {error}"))?;
-    let Some(value) = object.get(field) else {
-        ensure!(object.is_object(), "it is no JSON object, so it has no field '{field}' to be the partition key");
-        bail!("it has no field '{field}' to be the partition key");
-    };
-    let key = match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Number(number) => number.to_string(),
-        other => bail!("its field '{field}' is {other}; a partition key is a text or a number"),
-    };
-    PartitionKey::parse(key.as_str()).with_context(|| format!("its field '{field}' is '{key}'"))?;
-    Ok(key)
 }
 
 impl Lines {
@@ -292,10 +285,7 @@ mod tests {
             ("[1]", "line 2 of FILE: it is no JSON object, so it has no field 'n' to be the partition key"),
             ("{", "line 2 of FILE: it is no JSON: EOF while parsing an object at line 1 column 1"),
             ("{\"n\":null}", "line 2 of FILE: its field 'n' is null; a partition key is a text or a number"),
-            (
-                "{\"n\":\"\"}",
-                "line 2 of FILE: its field 'n' is '': a partition key has 1 to 256 characters, this one has 0",
-            ),
+            ("{\"n\":\"\"}", "line 2 of FILE: its field 'n': a partition key has 1 to 256 characters, this one has 0"),
         ] {
             let (found, error) = read(&format!("{{\"n\":\"a\"}}\n{bad}\n{{\"n\":\"c\"}}\n"), field("n"), 0).await;
             assert_eq!(found.len(), 1, "{bad}");

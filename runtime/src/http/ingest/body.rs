@@ -30,6 +30,10 @@ impl Media {
             let message = format!("the content encoding '{encoding}' is not supported: send the body as it is");
             return Err(IngestError::new(Code::UnsupportedMediaType, message));
         }
+        if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            let message = "the header Content-Type comes more than once; give one";
+            return Err(IngestError::new(Code::SeveralContentTypes, message));
+        }
         let media = text(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match media.as_str() {
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Lines),
@@ -94,6 +98,7 @@ fn lines(body: &Bytes) -> Result<Vec<Bytes>, IngestError> {
 
 /// The elements of an array, each as it was sent; or the whole body, when it is some other JSON.
 fn json(body: &Bytes) -> Result<Vec<Bytes>, IngestError> {
+    std::str::from_utf8(body).map_err(|error| invalid(&error.to_string()))?;
     let start = skip_blanks(body, 0);
     if body.get(start) != Some(&b'[') {
         serde_json::from_slice::<IgnoredAny>(body).map_err(|error| invalid(&error.to_string()))?;
@@ -198,6 +203,10 @@ mod tests {
     fn a_body_that_is_no_json_is_refused() {
         for body in ["", "{", "{}x", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]2", "[1x]", "[{]"] {
             refused(Media::Json, body, Code::InvalidJson);
+        }
+        for body in [&b"[\"\xff\"]"[..], b"\"\xff\"", b"[\"a\",{\"b\":\"\xc3\"}]"] {
+            let error = records(Media::Json, &KeySource::Digest, &Bytes::from_static(body)).unwrap_err();
+            assert_eq!(error.code, Code::InvalidJson, "{body:?}");
         }
         let message = refused(Media::Json, "[{\"a\":1},{\"a\":}]", Code::InvalidJson);
         assert!(message.contains("element 2: expected value"), "{message}");

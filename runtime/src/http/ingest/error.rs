@@ -40,6 +40,7 @@ pub(super) enum Code {
     PlacesUnknown,
     RecordTooLarge,
     RequestTooLarge,
+    SeveralContentTypes,
     SeveralKeySources,
     StreamDamaged,
     StreamNotActive,
@@ -70,6 +71,7 @@ impl Code {
             Self::PlacesUnknown => "places_unknown",
             Self::RecordTooLarge => "record_too_large",
             Self::RequestTooLarge => "request_too_large",
+            Self::SeveralContentTypes => "several_content_types",
             Self::SeveralKeySources => "several_key_sources",
             Self::StreamDamaged => "stream_damaged",
             Self::StreamNotActive => "stream_not_active",
@@ -89,6 +91,7 @@ impl Code {
             | Self::InvalidPartitionKey
             | Self::InvalidQuery
             | Self::InvalidStreamName
+            | Self::SeveralContentTypes
             | Self::SeveralKeySources => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::OriginNotAllowed => StatusCode::FORBIDDEN,
@@ -124,6 +127,7 @@ impl Code {
             | Self::PlacesUnknown
             | Self::RecordTooLarge
             | Self::RequestTooLarge
+            | Self::SeveralContentTypes
             | Self::SeveralKeySources
             | Self::StreamDamaged
             | Self::StreamNotFound

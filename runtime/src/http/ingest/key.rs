@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tidemill_stream::record::PartitionKey;
 
 use super::error::{Code, IngestError};
+use crate::key_field::{KeyFieldError, key_in};
 
 const HEADER: &str = "x-partition-key";
 
@@ -30,11 +31,11 @@ impl KeySource {
                 .map_err(|_| invalid("the header X-Partition-Key is no UTF-8".to_owned()))?;
             sources.push(("the header X-Partition-Key", Self::fixed(text)?));
         }
-        for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
-            match name.as_ref() {
+        for (name, value) in query(head)? {
+            match name.as_str() {
                 "key" => sources.push(("?key=", Self::fixed(&value)?)),
                 "key_field" if value.is_empty() => return Err(invalid("?key_field= names no field".to_owned())),
-                "key_field" => sources.push(("?key_field=", Self::Field(value.into_owned()))),
+                "key_field" => sources.push(("?key_field=", Self::Field(value))),
                 other => {
                     let shown: String = other.chars().take(crate::http::limits::ECHO_CHARS_MAX).collect();
                     let message = format!("the query has the unknown parameter '{shown}'; use key or key_field");
@@ -87,29 +88,43 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 fn in_field(data: &[u8], field: &str) -> Result<PartitionKey, IngestError> {
-    let record: serde_json::Value =
-        serde_json::from_slice(data).map_err(|error| invalid(format!("it is no JSON: {error}")))?;
-    let mut value = &record;
-    for name in field.split('.') {
-        value = value.get(name).ok_or_else(|| {
-            invalid(format!(
-                "it has no field '{field}' to be the partition key; add it, or name another with ?key_field="
-            ))
-        })?;
-    }
-    let text = match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Number(number) => number.to_string(),
-        serde_json::Value::Null => return Err(unfit(field, "null")),
-        serde_json::Value::Bool(_) => return Err(unfit(field, "a truth value")),
-        serde_json::Value::Array(_) => return Err(unfit(field, "an array")),
-        serde_json::Value::Object(_) => return Err(unfit(field, "an object")),
-    };
-    PartitionKey::parse(text).map_err(|error| invalid(format!("its field '{field}': {error}")))
+    key_in(data, field).map_err(|error| {
+        let remedy = match error {
+            KeyFieldError::NoField { .. } | KeyFieldError::NoObject { .. } => {
+                "; add it, or name another with ?key_field="
+            }
+            KeyFieldError::NotJson(_) | KeyFieldError::Unfit { .. } | KeyFieldError::Key { .. } => "",
+        };
+        invalid(format!("{error}{remedy}"))
+    })
 }
 
-fn unfit(field: &str, kind: &str) -> IngestError {
-    invalid(format!("its field '{field}' is {kind}; a partition key is a text or a number"))
+/// The names and values of a query. What a `%` leads in must be two digits and, all in all, UTF-8.
+fn query(head: &Parts) -> Result<Vec<(String, String)>, IngestError> {
+    let query = head.uri.query().unwrap_or_default();
+    let is_escaped = |part: &str| part.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if !query.split('%').skip(1).all(is_escaped) {
+        let message = "a '%' in the query stands without two digits of 0-9 and a-f behind it; write it as %25";
+        return Err(IngestError::new(Code::InvalidQuery, message));
+    }
+    let bytes: Vec<u8> = form_bytes(query);
+    if std::str::from_utf8(&bytes).is_err() {
+        let message = "the query is no UTF-8: write each byte of a character's UTF-8 as % and two digits";
+        return Err(IngestError::new(Code::InvalidQuery, message));
+    }
+    Ok(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+}
+
+/// The bytes that a query stands for, one behind the other.
+fn form_bytes(query: &str) -> Vec<u8> {
+    let mut parts = query.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        bytes.extend(u8::from_str_radix(digits, 16));
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -147,6 +162,10 @@ mod tests {
             ("?key=", None, Code::InvalidPartitionKey, "1 to 256 characters, this one has 0"),
             (long.as_str(), None, Code::InvalidPartitionKey, "this one has 257"),
             ("?key_field=", None, Code::InvalidPartitionKey, "names no field"),
+            ("?key=%ff", None, Code::InvalidQuery, "the query is no UTF-8"),
+            ("?key=a%fe%c3", None, Code::InvalidQuery, "the query is no UTF-8"),
+            ("?key=%", None, Code::InvalidQuery, "a '%' in the query"),
+            ("?key=%4", None, Code::InvalidQuery, "a '%' in the query"),
             ("?keyfield=a", None, Code::InvalidQuery, "unknown parameter 'keyfield'; use key or key_field"),
         ] {
             let error = source(query, header).unwrap_err();
@@ -157,13 +176,15 @@ mod tests {
 
     #[test]
     fn keys_come_from_a_field_or_from_the_record() {
+        let long = r#"{"n":10000000000000000000001}"#;
         let key = |field: &str, data: &str| KeySource::Field(field.to_owned()).key_of(data.as_bytes());
         assert_eq!(key("n", r#"{"n":"uw"}"#).unwrap().as_str(), "uw");
         assert_eq!(key("n", r#"{"n":7}"#).unwrap().as_str(), "7");
         assert_eq!(key("user.id", r#"{"user":{"id":"a"}}"#).unwrap().as_str(), "a");
+        assert_eq!(key("n", long).unwrap().as_str(), "10000000000000000000001");
         for (data, said) in [
             ("x", "it is no JSON"),
-            ("[1]", "it has no field 'n'"),
+            ("[1]", "it is no JSON object, so it has no field 'n'"),
             ("{}", "it has no field 'n'"),
             (r#"{"n":null}"#, "its field 'n' is null; a partition key is a text or a number"),
             (r#"{"n":""}"#, "its field 'n': a partition key has 1 to 256 characters"),

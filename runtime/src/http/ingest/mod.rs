@@ -185,7 +185,12 @@ impl Work<'_> {
 
 /// The key of a request that may come twice, as it is kept.
 fn idempotency_key(head: &Parts) -> Result<Option<[u8; 32]>, IngestError> {
-    let Some(given) = head.headers.get("idempotency-key") else { return Ok(None) };
+    let mut all = head.headers.get_all("idempotency-key").iter();
+    let Some(given) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        let message = "the header Idempotency-Key comes more than once; give one";
+        return Err(IngestError::new(Code::InvalidIdempotencyKey, message));
+    }
     let bytes = given.as_bytes();
     if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(|byte| (0x20..0x7f).contains(byte)) {
         return Ok(Some(Sha256::digest(bytes).into()));
