@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::reshard::Scale;
 use tidemill_stream::stream::StreamMode;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{ByName, Node, ingest};
 use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, StreamSpec};
@@ -26,7 +26,13 @@ impl Node {
         let functions = read_functions(&manifest.functions).await?;
         let plan = Plan::between(&self.inventory(), &Inventory::wanted(manifest, &versions(&functions).await?));
         let refusals: Vec<&str> = plan.refusals().collect();
-        ensure!(refusals.is_empty(), "{}", refusals.join("; "));
+        ensure!(refusals.is_empty() || self.is_starting(), "{}", refusals.join("; "));
+        for refusal in &refusals {
+            warn!("{refusal}; the node starts with the stream as it is");
+        }
+        for warning in manifest.warnings() {
+            warn!("{warning}");
+        }
         log(&plan);
         if plan.has_changes() || !self.present.is_applied() {
             self.carry_out(&plan, manifest, functions).await?;
@@ -34,6 +40,11 @@ impl Node {
         self.ingest.set(ingest);
         self.present.set(manifest);
         Ok(plan)
+    }
+
+    /// Whether the node has applied nothing yet: then what a client did to a stream meanwhile is no reason to stay down.
+    fn is_starting(&self) -> bool {
+        !self.present.is_applied()
     }
 
     async fn carry_out(&self, plan: &Plan, manifest: &Manifest, functions: ByName) -> anyhow::Result<()> {
@@ -58,11 +69,21 @@ impl Node {
             if is_planned(Action::Add) {
                 self.create_stream(spec).await?;
             } else if is_planned(Action::Change) {
-                let changed = self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await;
-                changed.with_context(|| format!("cannot change the shards of the stream '{}'", spec.name))?;
+                self.reshard(spec).await?;
             }
         }
         Ok(())
+    }
+
+    async fn reshard(&self, spec: &StreamSpec) -> anyhow::Result<()> {
+        let changed = self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await;
+        match changed.with_context(|| format!("cannot change the shards of the stream '{}'", spec.name)) {
+            Err(error) if self.is_starting() => {
+                warn!(error = format!("{error:#}"), "the node starts with the stream as it is");
+                Ok(())
+            }
+            changed => changed.map(drop),
+        }
     }
 
     async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
