@@ -78,17 +78,22 @@ pub fn resolve(manifest: &mut Manifest, build: Build) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
+/// Whether a function's path leads to something that it could be made of.
+pub(crate) fn check_path(path: &Path) -> anyhow::Result<()> {
     ensure!(path.exists(), "its path {} does not exist; name a crate folder or a .wasm file", path.display());
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    let is_crate = path.join("Cargo.toml").is_file();
     ensure!(
-        is_crate,
+        path.is_file() || path.join("Cargo.toml").is_file(),
         "its path {} is a folder without a Cargo.toml; name a crate folder or a .wasm file",
         path.display()
     );
+    Ok(())
+}
+
+fn wasm_of(path: &Path, build: Build) -> anyhow::Result<PathBuf> {
+    check_path(path)?;
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
     let built = match build {
         Build::Always => {
             check_target(path)?;

@@ -21,8 +21,8 @@ pub(crate) enum KeyFieldError {
     NoField { field: String },
     #[error("its field '{field}' is {kind}; a partition key is a text or a number")]
     Unfit { field: String, kind: &'static str },
-    #[error("its field '{field}': {source}")]
-    Key { field: String, source: InvalidPartitionKey },
+    #[error("its field '{field}': {wrong}")]
+    Key { field: String, wrong: InvalidPartitionKey },
 }
 
 /// The partition key of a record.
@@ -43,7 +43,7 @@ pub(crate) fn key_in(record: &[u8], field: &str) -> Result<PartitionKey, KeyFiel
         Some(b'{') => return unfit("an object"),
         Some(_) | None => return unfit("a truth value"),
     };
-    PartitionKey::parse(key).map_err(|source| KeyFieldError::Key { field: named(), source })
+    PartitionKey::parse(key).map_err(|wrong| KeyFieldError::Key { field: named(), wrong })
 }
 
 /// The value of a field or, by dots, of one inside, as it stands in the JSON.

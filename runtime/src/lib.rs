@@ -4,6 +4,7 @@ pub mod build;
 pub mod cli;
 pub mod deploy;
 pub mod functions;
+mod harmless;
 pub mod http;
 mod key_field;
 pub mod limits;

@@ -65,6 +65,8 @@ pub struct NodeOptions {
     pub place: Place,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Names by which it may be asked, beside its address and localhost, while only its own machine reaches it.
+    pub allowed_hosts: Vec<String>,
     /// The account of callers that name none, 12 digits.
     pub account: String,
     /// The region of callers that name none.
@@ -90,6 +92,7 @@ impl NodeOptions {
         Self {
             place: Place::Memory,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allowed_hosts: Vec::new(),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             orders: None,
@@ -99,7 +102,7 @@ impl NodeOptions {
 }
 
 /// Functions with what they are made of.
-type ByName = BTreeMap<FunctionName, (Bytes, FunctionSettings)>;
+pub(crate) type ByName = BTreeMap<FunctionName, (Bytes, FunctionSettings)>;
 
 /// The functions that are deployed, as they were asked for: what a failed apply goes back to.
 type Deployed = Arc<Mutex<ByName>>;
@@ -191,6 +194,7 @@ impl Node {
             deployment: deployment_access(&present, options.orders),
             ingest: ingest.clone(),
             log: logs::provider(&functions, &door.stopping()),
+            hosts: options.allowed_hosts,
             limits: HttpLimits::default(),
         };
         let upkeep = Tasks::new();

@@ -46,6 +46,15 @@ pub enum LogError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// The filter would show nothing.
+    #[error(
+        "the log filter '{given}' names no level; write error, warn, info, debug, trace or off, or target=level,.. with \
+         a target like tidemill::trigger"
+    )]
+    Level {
+        /// What was given.
+        given: String,
+    },
     /// Log lines were set up before.
     #[error("log lines were set up before")]
     Twice,
@@ -62,6 +71,9 @@ pub fn log_to<W>(writer: W, format: LogFormat, filter: Option<&str>) -> Result<(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    if let Some(given) = filter.filter(|filter| !names_levels(filter)) {
+        return Err(LogError::Level { given: given.to_owned() });
+    }
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let given = filter.map(str::to_owned).or(from_environment).unwrap_or_else(|| FILTER_DEFAULT.to_owned());
     let filter = EnvFilter::try_new(&given).map_err(|source| LogError::Filter { given, source })?;
@@ -74,6 +86,17 @@ where
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     done.map_err(|_| LogError::Twice)
+}
+
+/// Whether each part of a filter is a level, or names a target of ours: a level that is mistyped would be taken for a
+/// target that nothing logs to.
+fn names_levels(filter: &str) -> bool {
+    let is_known = |part: &str| {
+        part.parse::<tracing_subscriber::filter::LevelFilter>().is_ok()
+            || part.contains(['=', '['])
+            || part.starts_with("tidemill")
+    };
+    !filter.trim().is_empty() && filter.split(',').all(|part| is_known(part.trim()))
 }
 
 /// An empty registry; every name in it begins with `tidemill_`.
@@ -207,6 +230,17 @@ mod tests {
 
     use super::*;
     use crate::status::{RowKey, State};
+
+    #[test]
+    fn a_filter_names_levels() {
+        for right in ["info", "OFF", "warn,tidemill::trigger=debug", "error, hyper=info", "tidemill", "[request]=debug"]
+        {
+            assert!(names_levels(right), "{right}");
+        }
+        for wrong in ["inof", "", " ", "info,debgu"] {
+            assert!(!names_levels(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_board_is_shown_as_metrics() {

@@ -24,6 +24,23 @@ use tidemill_stream::limits::RETENTION_DEFAULT;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::stream::StreamMode;
 
+/// What a client made of a stream is no reason to stay down.
+#[tokio::test]
+async fn a_node_starts_with_a_stream_that_a_client_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = |text: &str| Manifest::parse("deploy.yaml", folder.path(), text).unwrap();
+    let mut node = Node::start(NodeOptions::in_memory()).await.unwrap();
+    let events = tidemill_stream::name::StreamName::parse("events").unwrap();
+    let mode = tidemill_stream::stream::StreamMode::OnDemand;
+    node.store().create_stream(&events, 3, mode, std::time::Duration::from_hours(24)).await.unwrap();
+    node.apply(&manifest("streams: { events: { shards: 2 }, other: }")).await.unwrap();
+    let names: Vec<String> = node.status().streams.into_iter().map(|stream| stream.name).collect();
+    assert_eq!(names, ["events", "other"]);
+    let error = node.apply(&manifest("streams: { events: { shards: 4 }, other: }")).await.unwrap_err();
+    assert!(format!("{error:#}").contains("cannot change the shards of the stream 'events'"), "{error:#}");
+    node.stop().await;
+}
+
 struct House {
     folder: TempDir,
 }

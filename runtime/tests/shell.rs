@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "shared with the tests of other commands")]
 mod program;
 
+#[path = "shell/careful.rs"]
+mod careful;
 #[path = "shell/streams.rs"]
 mod streams;
 #[path = "shell/tail.rs"]

@@ -1,5 +1,7 @@
 //! The node that a command asks, and what its user can do when the answer is an error.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use clap::Args;
 use tidemill_client::{Client, ClientError};
@@ -18,6 +20,12 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         Client::new(&self.url).map_err(|error| self.failure(error))
+    }
+
+    /// What the node says, if it says it in time.
+    pub(super) async fn in_time<T>(&self, limit: Duration, answer: impl Future<Output = T>) -> anyhow::Result<T> {
+        let answer = tokio::time::timeout(limit, answer).await;
+        answer.map_err(|_| anyhow!("the node at {} did not answer within {} ms", self.url, limit.as_millis()))
     }
 
     /// An error of the node or of the way to it, and what to do.
@@ -48,6 +56,13 @@ impl Asked {
     }
 }
 
+/// A span of time on the command line.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    span.filter(|span| !span.is_zero())
+        .ok_or_else(|| format!("'{text}' is no span of time; write one like 500ms, 5s or 1m"))
+}
+
 /// The first cause, which says most: the layers above it only say that they failed.
 pub(super) fn root_cause(error: &ClientError) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -60,6 +75,21 @@ pub(super) fn root_cause(error: &ClientError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_hangs_is_given_up() {
+        let asked = Asked { url: "http://127.0.0.1:1".to_owned() };
+        let error = asked.in_time(Duration::from_secs(5), std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the node at http://127.0.0.1:1 did not answer within 5000 ms");
+    }
+
+    #[test]
+    fn spans_have_their_unit() {
+        assert_eq!((span("5s"), span("500ms")), (Ok(Duration::from_secs(5)), Ok(Duration::from_millis(500))));
+        for bad in ["5", "0s", "-1s", "soon", ""] {
+            assert!(span(bad).unwrap_err().contains("like 500ms"), "{bad}");
+        }
+    }
 
     #[tokio::test]
     async fn an_address_that_nobody_serves_is_explained() {

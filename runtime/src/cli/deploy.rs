@@ -12,11 +12,12 @@ use tidemill_client::{Client, ClientError};
 
 use self::shown::shown;
 use super::asked::Asked;
-use super::output::{to_stderr, to_stdout};
+use super::output::{as_it_is_to_stdout, json_to_stdout, to_stderr, to_stdout, while_read};
 use super::serve;
 use crate::build::Build;
-use crate::deploy::{Inventory, Manifest, Plan};
-use crate::node::{read_functions, versions};
+use crate::deploy::{Action, Inventory, Kind, Manifest, Plan};
+use crate::functions::{Functions, FunctionsOptions};
+use crate::node::{ByName, read_functions, versions};
 
 /// Show what a manifest changes on a running node, and have the node apply it.
 ///
@@ -66,7 +67,10 @@ struct Deployment {
 }
 
 pub(super) async fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
-    let wanted = wanted(&args.manifest).await?;
+    let Wanted { inventory: wanted, functions, warnings } = wanted(&args.manifest).await?;
+    for warning in &warnings {
+        to_stderr(&format!("warning: {warning}"));
+    }
     let client = args.asked.client()?;
     let there = found(&client, &args).await?;
     let has = there.as_ref().map(|there| there.inventory.clone()).unwrap_or_default();
@@ -74,6 +78,7 @@ pub(super) async fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         notice(&args, there.as_ref())?;
         show(&args, &plan, there.is_some().then_some(args.asked.url.as_str()), false)?;
+        try_out(&plan, functions).await?;
         return Ok(code(&plan));
     }
     check_same(&args, there.as_ref())?;
@@ -89,12 +94,34 @@ pub(super) async fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
     apply(&client, &args, &plan).await
 }
 
+/// What a manifest asks for.
+struct Wanted {
+    inventory: Inventory,
+    functions: ByName,
+    warnings: Vec<String>,
+}
+
 /// Reads the manifest and builds its functions, as the node will.
-async fn wanted(manifest: &Path) -> anyhow::Result<Inventory> {
+async fn wanted(manifest: &Path) -> anyhow::Result<Wanted> {
     let (manifest, _) = serve::read(manifest).await?;
     let manifest: Manifest = serve::built(manifest, Build::Always).await?;
     let functions = read_functions(&manifest.functions).await?;
-    Ok(Inventory::wanted(&manifest, &versions(&functions).await?))
+    let inventory = Inventory::wanted(&manifest, &versions(&functions).await?);
+    Ok(Wanted { inventory, functions, warnings: manifest.warnings() })
+}
+
+/// Deploys what the plan would deploy where nobody sees it: what the node would refuse is refused here.
+async fn try_out(plan: &Plan, functions: ByName) -> anyhow::Result<()> {
+    let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir().context("cannot make a temporary folder")?;
+    let room = Functions::open(scratch.path(), &FunctionsOptions::new(scratch.path()))?;
+    for (name, (wasm, settings)) in functions {
+        let is_planned = |action| plan.does(action, Kind::Function, name.as_str());
+        if is_planned(Action::Add) || is_planned(Action::Change) {
+            let deployed = room.deploy(&name, wasm, settings).await;
+            deployed.with_context(|| format!("the node would not deploy the function '{name}'"))?;
+        }
+    }
+    Ok(())
 }
 
 /// What the node has; a dry run needs none.
@@ -174,9 +201,9 @@ async fn apply(client: &Client, args: &DeployArgs, plan: &Plan) -> anyhow::Resul
 
 fn show(args: &DeployArgs, plan: &Plan, node: Option<&str>, applied: bool) -> anyhow::Result<()> {
     if args.json {
-        return to_stdout(&serde_json::to_string_pretty(&Outcome { node, applied, plan })?);
+        return json_to_stdout(&serde_json::to_string_pretty(&Outcome { node, applied, plan })?);
     }
-    to_stdout(&shown(plan))
+    while_read(as_it_is_to_stdout(&shown(plan)))
 }
 
 /// A plan that could not be applied is a failure, dry run or not.

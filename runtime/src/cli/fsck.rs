@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tidemill_stream::fsck::{self, Above, Counts, Finding, Report, Severity};
 
-use super::output::{to_stderr, to_stdout};
+use super::output::{json_to_stdout, to_stderr, to_stdout};
 use super::signals::Stop;
 use super::{INTERRUPTED, serve};
 use crate::{node, trigger};
@@ -106,7 +106,7 @@ fn tell(args: &FsckArgs, report: &Report, elapsed_ms: u64) -> anyhow::Result<()>
         let findings = report.findings.iter().map(FindingFound::from).collect();
         let (errors, notes, counts) = (report.errors, report.notes, report.counts.into());
         let found = Found { data, sound: errors == 0, errors, notes, counts, elapsed_ms, findings };
-        return to_stdout(&serde_json::to_string_pretty(&found)?);
+        return json_to_stdout(&serde_json::to_string_pretty(&found)?);
     }
     for finding in &report.findings {
         to_stdout(&line(finding))?;

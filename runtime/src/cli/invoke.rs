@@ -15,7 +15,7 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::shard::ShardIndex;
 
 use self::event::Event;
-use super::output::{to_stderr, to_stdout};
+use super::output::{json_to_stdout, to_stderr, to_stdout};
 use super::text::on_one_line;
 use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
@@ -135,15 +135,16 @@ fn invocation(event: Event, stream: StreamName, attempt: u32) -> anyhow::Result<
 
 fn report(args: &InvokeArgs, outcome: &Outcome) -> anyhow::Result<()> {
     if args.json {
-        return to_stdout(&serde_json::to_string(outcome)?);
+        return json_to_stdout(&serde_json::to_string(outcome)?);
     }
     let Outcome { records, took_ms, error, emitted, .. } = outcome;
+    let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
     for EmittedJson { stream, partition_key, data } in emitted {
         to_stdout(&format!("{stream}\t{}\t{}", on_one_line(partition_key), on_one_line(data)))?;
     }
     match error {
-        None => to_stderr(&format!("{} took {records} records in {took_ms:.1} ms", args.function)),
-        Some(error) => to_stderr(&format!("error: {error} (after {took_ms:.1} ms; {records} records)")),
+        None => to_stderr(&format!("{} took {records} in {took_ms:.1} ms", args.function)),
+        Some(error) => to_stderr(&format!("error: {error} (after {took_ms:.1} ms; {records})")),
     }
     Ok(())
 }

@@ -9,11 +9,12 @@ use tidemill_client::{Client, ClientError};
 use tidemill_stream::clock::Timestamp;
 
 use super::asked::Asked;
-use super::output::{is_broken_pipe, reader_gone, to_stderr, to_stdout};
+use super::output::{as_it_is_to_stdout, is_broken_pipe, reader_gone, to_stderr};
 use super::patience::Patience;
 use super::signals::Stop;
-use super::text::{short_shard, terminal, time};
+use super::text::{on_one_line, short_shard, terminal, time};
 use crate::functions::FunctionName;
+use crate::harmless;
 use crate::limits::{LOG_PAGE_LINES_MAX, LOG_WAIT_MAX};
 use crate::status::{LogLineReport, LogReport};
 
@@ -117,7 +118,7 @@ fn print(args: &LogsArgs, said: serde_json::Value) -> anyhow::Result<Option<u64>
     if lines.is_empty() {
         return Ok(Some(page.last));
     }
-    match to_stdout(&lines.join("\n")) {
+    match as_it_is_to_stdout(&lines.join("\n")) {
         Err(error) if is_broken_pipe(&error) => Ok(None),
         printed => printed.map(|()| Some(page.last)),
     }
@@ -126,7 +127,7 @@ fn print(args: &LogsArgs, said: serde_json::Value) -> anyhow::Result<Option<u64>
 impl LogsArgs {
     fn line(&self, line: &LogLineReport) -> anyhow::Result<String> {
         if self.json {
-            return Ok(serde_json::to_string(line)?);
+            return Ok(harmless::json(&serde_json::to_string(line)?));
         }
         let at = time(Timestamp::from_millis(line.at_ms));
         let level = format!("{:<5}", line.level);
@@ -135,7 +136,7 @@ impl LogsArgs {
             "" => "start".to_owned(),
             stream => format!("{stream}/{}", short_shard(&line.shard)),
         };
-        Ok(format!("{at} {level} {place} {}", line.text))
+        Ok(format!("{at} {level} {} {}", on_one_line(&place), harmless::lines(&line.text)))
     }
 
     fn failure(&self, error: ClientError) -> anyhow::Error {

@@ -106,6 +106,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
+    if output::is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
     output::to_stderr(&format!("error: {}", output::with_causes(error)));
     ExitCode::FAILURE
 }

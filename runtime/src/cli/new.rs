@@ -20,6 +20,9 @@ const FILES: [(&str, &str); 5] = [
 /// The Rust SDK of the checkout that this program was built from.
 const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/function");
 
+/// What that crate is called.
+const SDK_CRATE: &str = "tidemill-function";
+
 /// Make the project of a function: a Rust crate with a test, a manifest and some records to try it on.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -63,6 +66,7 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
 /// It names a crate and a function.
 fn check_name(name: &str) -> anyhow::Result<()> {
     FunctionName::parse(name)?;
+    ensure!(name != SDK_CRATE, "'{name}' is the crate that the project uses; choose another name");
     let is_crate = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     ensure!(is_crate, "'{name}' cannot name a Rust crate: begin with a letter, then letters, digits, '-' and '_'");
@@ -89,7 +93,7 @@ mod tests {
         assert_eq!(manifest.functions[0].name.to_string(), "orders");
         let again = new(&args("orders")).unwrap_err().to_string();
         assert!(again.contains("is there already"), "{again}");
-        for name in ["1st", "a.b", "a b"] {
+        for name in ["1st", "a.b", "a b", "tidemill-function"] {
             new(&args(name)).unwrap_err();
             assert!(!folder.path().join(name).exists());
         }

@@ -7,11 +7,32 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use tokio::sync::oneshot;
 
-/// A line of what the command was asked for. It is out when this returns.
-pub(super) fn to_stdout(line: &str) -> anyhow::Result<()> {
+use crate::harmless;
+
+/// Lines of what the command was asked for, harmless to a terminal. They are out when this returns, unless nobody reads
+/// them any more: then the command ends as it would have.
+pub(super) fn to_stdout(text: &str) -> anyhow::Result<()> {
+    while_read(as_it_is_to_stdout(&harmless::lines(text)))
+}
+
+/// The same of JSON.
+pub(super) fn json_to_stdout(json: &str) -> anyhow::Result<()> {
+    while_read(as_it_is_to_stdout(&harmless::json(json)))
+}
+
+/// Lines that were made harmless, and perhaps coloured. That nobody reads them is an error.
+pub(super) fn as_it_is_to_stdout(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     written.context("cannot write to standard output")
+}
+
+/// That nobody reads standard output is no reason to fail.
+pub(super) fn while_read(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        written => written,
+    }
 }
 
 /// Whether a line was not written because nobody reads standard output any more.
@@ -35,9 +56,9 @@ pub(super) async fn reader_gone() {
     }
 }
 
-/// A line to the user. That nobody reads it is no reason to fail.
-pub(super) fn to_stderr(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+/// Lines to the user, harmless to a terminal. That nobody reads them is no reason to fail.
+pub(super) fn to_stderr(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", harmless::lines(text));
 }
 
 /// An error and its causes on one line, without the causes that it names itself.

@@ -20,7 +20,7 @@ use self::lines::{KeySource, Line, Lines};
 use self::pace::{Pace, Rate};
 use super::INTERRUPTED;
 use super::asked::Asked;
-use super::output::{to_stderr, to_stdout};
+use super::output::{json_to_stdout, to_stderr};
 use super::signals::Stop;
 
 /// How long a request in flight may go on after Ctrl-C.
@@ -122,7 +122,7 @@ async fn checkpoint(args: &PutArgs, client: &Client) -> anyhow::Result<Checkpoin
 
 fn report(args: &PutArgs, done: &Done) -> anyhow::Result<()> {
     if args.json {
-        return to_stdout(&serde_json::to_string(done)?);
+        return json_to_stdout(&serde_json::to_string(done)?);
     }
     let seconds = (done.elapsed_ms as f64 / 1000.0).max(0.001);
     let (records, rate) = (done.records, done.records as f64 / seconds);

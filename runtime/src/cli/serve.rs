@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
-use super::output::{to_stdout, with_causes};
+use super::output::{json_to_stdout, to_stdout, with_causes};
 use super::signals::{self, Stop};
 use super::supervised;
 use super::view::View;
@@ -87,8 +87,12 @@ struct NodeArgs {
     #[arg(long, conflicts_with = "data")]
     ephemeral: bool,
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4567")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4567", value_parser = listen_address)]
     listen: SocketAddr,
+    /// A name by which the node may be asked, beside its IP addresses and localhost, while it listens on this machine
+    /// only; may be given several times.
+    #[arg(long = "allow-host", value_name = "NAME")]
+    allowed_hosts: Vec<String>,
     /// Listen beyond this machine although anyone who can connect may read and write: no credentials can be set yet.
     #[arg(long)]
     insecure: bool,
@@ -159,7 +163,9 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
         merge_after: args.on_demand_merge_after,
         ..DemandRules::default()
     };
-    let mut node = Node::start(NodeOptions { place, listen: args.listen, account, region, orders, demand }).await?;
+    let (listen, allowed_hosts) = (args.listen, args.allowed_hosts.clone());
+    let options = NodeOptions { place, listen, allowed_hosts, account, region, orders, demand };
+    let mut node = Node::start(options).await?;
     let observer = node.observer();
     let told = Told { reload: &mut reload, sources, ordered, view: view.as_ref() };
     let ended = tokio::select! {
@@ -296,7 +302,11 @@ pub(super) async fn built(mut manifest: Manifest, build: Build) -> anyhow::Resul
 
 fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
     if args.ready_json {
-        return to_stdout(&serde_json::to_string(&Announcement { ready: true, address, pid: std::process::id() })?);
+        return json_to_stdout(&serde_json::to_string(&Announcement {
+            ready: true,
+            address,
+            pid: std::process::id(),
+        })?);
     }
     to_stdout(&format!("Tidemill is ready at http://{address} (Kinesis API; GET /status, /health, /metrics)"))
 }
@@ -312,6 +322,15 @@ fn raise_open_files() {
     }
 }
 
+/// An address, or a name that has one: of several the first of IPv4, as which most clients know localhost.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let rule = "write an address and a port, like 127.0.0.1:4567, [::1]:4567 or localhost:4567";
+    let found = text.to_socket_addrs().map_err(|error| format!("{error}; {rule}"))?;
+    let mut found: Vec<SocketAddr> = found.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.into_iter().next().ok_or_else(|| rule.to_owned())
+}
+
 /// Anyone who can connect may do everything, so only this machine may connect unless the user says otherwise.
 fn check_exposure(ip: IpAddr, insecure: bool) -> anyhow::Result<()> {
     ensure!(
@@ -325,6 +344,17 @@ fn check_exposure(ip: IpAddr, insecure: bool) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_may_be_a_name() {
+        assert_eq!(listen_address("localhost:4567").unwrap().port(), 4567);
+        assert!(listen_address("localhost:0").unwrap().ip().is_loopback());
+        assert_eq!(listen_address("[::1]:1").unwrap().to_string(), "[::1]:1");
+        for bad in ["4567", "localhost", "127.0.0.1", ":4567:", "127.0.0.1:99999"] {
+            let error = listen_address(bad).unwrap_err();
+            assert!(error.contains("like 127.0.0.1:4567"), "{bad}: {error}");
+        }
+    }
 
     #[test]
     fn only_loopback_is_served_without_asking() {

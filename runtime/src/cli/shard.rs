@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidemill_client::Shard;
 
 use super::asked::Asked;
-use super::output::to_stdout;
+use super::output::{json_to_stdout, to_stdout};
 use super::text::{cell, short_shard};
 
 /// Columns of the bar that is all hash keys.
@@ -35,7 +35,10 @@ pub(super) async fn shard(args: ShardArgs) -> anyhow::Result<()> {
     let (asked, stream) = (&args.asked, &args.stream);
     let listed = asked.client()?.list_shards(stream).await.map_err(|error| asked.stream_failure(stream, error))?;
     let shards = listed.into_iter().map(ShardJson::try_from).collect::<Result<Vec<_>, _>>()?;
-    to_stdout(&if args.json { serde_json::to_string_pretty(&shards)? } else { map(&shards) })
+    if args.json {
+        return json_to_stdout(&serde_json::to_string_pretty(&shards)?);
+    }
+    to_stdout(&map(&shards))
 }
 
 /// A shard as `--json` shows it.

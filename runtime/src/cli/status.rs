@@ -14,13 +14,15 @@ use tidemill_stream::clock::Clock;
 use self::screen::Screen;
 use self::table::table;
 use super::asked::Asked;
-use super::output::{to_stdout, with_causes};
+use super::output::{json_to_stdout, to_stdout, with_causes};
 use super::signals::Stop;
-use super::text::terminal;
+use super::text::{Fit, terminal};
 use crate::status::Report;
 
 /// How often a watch looks.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
+/// How long a node may take to say its status.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Show a node's streams, functions and triggers.
 ///
@@ -48,18 +50,23 @@ pub(super) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
     if args.watch {
         watch(&client, &args.asked).await?;
     } else if args.json {
-        let said = client.status().await.map_err(|error| args.asked.failure(error))?;
-        to_stdout(&serde_json::to_string_pretty(&said)?)?;
+        let said = said(&client, &args.asked).await?;
+        json_to_stdout(&serde_json::to_string_pretty(&said)?)?;
     } else {
-        to_stdout(&look(&client, &args.asked).await?)?;
+        to_stdout(&look(&client, &args.asked, Fit::of_stdout()).await?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn look(client: &Client, asked: &Asked) -> anyhow::Result<String> {
-    let said = client.status().await.map_err(|error| asked.failure(error))?;
+async fn look(client: &Client, asked: &Asked, fit: Fit) -> anyhow::Result<String> {
+    let said = said(client, asked).await?;
     let report: Report = serde_json::from_value(said).context("the node is of another version")?;
-    Ok(table(&report, Clock::system().now()))
+    Ok(table(&report, Clock::system().now(), fit))
+}
+
+async fn said(client: &Client, asked: &Asked) -> anyhow::Result<serde_json::Value> {
+    let said = asked.in_time(TIMEOUT, client.status()).await?;
+    said.map_err(|error| asked.failure(error))
 }
 
 /// Until Ctrl-C. A node that goes away is waited for: the screen says so meanwhile.
@@ -69,14 +76,14 @@ async fn watch(client: &Client, asked: &Asked) -> anyhow::Result<()> {
         bail!("--watch draws on a terminal, and standard output is none; use --json for programs");
     }
     let mut screen = Screen::default();
-    screen.draw(&look(client, asked).await?)?;
+    screen.draw(&look(client, asked, Fit::Cut).await?)?;
     let mut looks = tokio::time::interval(WATCH_PERIOD);
     looks.tick().await;
     loop {
         let shown = tokio::select! {
             biased;
             () = stop.received() => return Ok(()),
-            shown = async { looks.tick().await; look(client, asked).await } => shown,
+            shown = async { looks.tick().await; look(client, asked, Fit::Cut).await } => shown,
         };
         screen.draw(&shown.unwrap_or_else(|error| with_causes(&error)))?;
     }

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use tidemill_stream::clock::Timestamp;
 use unicode_width::UnicodeWidthChar as _;
 
+pub(super) use crate::harmless::on_one_line;
+
 /// The widest line of tables.
 pub(super) const TABLE_COLUMNS_MAX: usize = 80;
 
@@ -57,17 +59,36 @@ pub(super) fn columns(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// The text on one line: control characters, which could also command a terminal, are written as `\n` or `\u{1b}`.
-pub(super) fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
+/// How texts that are too long for their column are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Cut, as on a terminal.
+    Cut,
+    /// Whole, for files and other programs.
+    Whole,
+}
+
+impl Fit {
+    /// As standard output wants it.
+    pub(super) fn of_stdout() -> Self {
+        if terminal().is_some() { Self::Cut } else { Self::Whole }
+    }
+
+    /// The text, at most so many columns of it on a terminal.
+    pub(super) fn line(self, text: &str, columns_max: usize) -> String {
+        match self {
+            Self::Cut => cut(text, columns_max),
+            Self::Whole => text.to_owned(),
         }
     }
-    line
+
+    /// The text, filled with blanks to so many columns.
+    pub(super) fn cell(self, text: &str, width: usize) -> String {
+        match self {
+            Self::Cut => cell(text, width),
+            Self::Whole => cell(text, width.max(columns(text))),
+        }
+    }
 }
 
 /// A span of time in its largest fitting unit.
@@ -120,8 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_on_a_line_commands_a_terminal() {
-        assert_eq!(on_one_line("a\tb\nc\u{1b}[2J\u{9b}ä"), "a\\tb\\nc\\u{1b}[2J\\u{9b}ä");
+    fn only_a_terminal_cuts() {
+        assert_eq!((Fit::Cut.cell("abcd", 3), Fit::Cut.line("abcd", 3)), ("ab…".to_owned(), "ab…".to_owned()));
+        assert_eq!((Fit::Whole.cell("abcd", 3), Fit::Whole.line("abcd", 3)), ("abcd".to_owned(), "abcd".to_owned()));
+        assert_eq!(Fit::Whole.cell("ab", 3), "ab ");
     }
 
     #[test]

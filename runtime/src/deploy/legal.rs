@@ -173,7 +173,7 @@ pub(super) const TIMEOUT: Ranged<Duration> = Ranged {
 pub(super) const CONFIG: Plain =
     optional("config", "a map from names to texts, 64 KiB in all", "nothing", "{ threshold: \"5.5\" }");
 
-pub(super) const ALLOW_SECTION: Plain = optional("allow", "a map", "nothing", "{ emit: [orders] }");
+pub(super) const ALLOW_SECTION: Plain = optional("allow", "a map", "nothing", "{ emit: [alerts] }");
 
 /// A function.
 pub(super) const FUNCTION: Legal = Legal {
@@ -195,7 +195,7 @@ pub(super) const FUNCTION: Legal = Legal {
 pub(super) const EMIT_MAX: usize = EMIT_STREAMS_MAX;
 
 pub(super) const EMIT: Plain =
-    optional("emit", "a list of 1 to 100 names of streams in this manifest", "no stream", "[orders]");
+    optional("emit", "a list of 1 to 100 names of streams in this manifest", "no stream", "[alerts]");
 
 /// What a function may do.
 pub(super) const ALLOW: Legal = Legal {

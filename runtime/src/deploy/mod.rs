@@ -154,6 +154,21 @@ impl Manifest {
         Ok(Self::parse(&path.display().to_string(), folder, &text)?)
     }
 
+    /// What is right and yet likely not meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let loops = |trigger: &TriggerSpec| {
+            let function = self.functions.iter().find(|function| function.name == trigger.function)?;
+            function.emit.contains(&trigger.stream).then(|| {
+                let (name, TriggerSpec { function, stream, .. }) = (&trigger.name, trigger);
+                format!(
+                    "the trigger '{name}' gives '{function}' the records of '{stream}', to which it may emit: what it \
+                     emits there comes back to it; unless it ends that by itself, it goes on for ever and fills the disk"
+                )
+            })
+        };
+        self.triggers.iter().filter_map(loops).collect()
+    }
+
     /// Checks a text. `file` is what errors call it; paths in it are seen from `folder`.
     pub fn parse(file: &str, folder: &Path, text: &str) -> Result<Self, InvalidManifest> {
         read::manifest(folder, text).map_err(|mistakes| InvalidManifest { file: file.to_owned(), mistakes })

@@ -106,7 +106,12 @@ fn function(
     let config = config(&part, mistakes);
     let emit = emit(&part, known, mistakes);
     let path = part.need(&PATH, mistakes)?;
+    let place = path.place;
     let path = text(path, part.what(PATH.name), mistakes)?;
+    if path.is_empty() {
+        let (expected, given) = ("a crate folder or a .wasm file", "an empty text".to_owned());
+        mistakes.note(place, Problem::WrongType { what: part.what(PATH.name), expected, given });
+    }
     Some(FunctionSpec { name: function_name?, path: folder.join(path), memory_bytes, timeout, config, emit })
 }
 

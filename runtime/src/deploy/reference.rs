@@ -11,6 +11,9 @@ use crate::functions::FunctionName;
 /// How often the columns of an example are set in.
 const INDENT: &str = "  ";
 
+/// The stream that the example's function emits to: not the one whose records it gets.
+const EMITTED_TO: &str = "alerts";
+
 /// The page, as Markdown.
 pub fn reference() -> String {
     let mut page = BEGINNING.replace("DURATION_UNITS", DURATION_UNITS).replace("SIZE_UNITS", SIZE_UNITS);
@@ -92,6 +95,7 @@ fn default(takes: &Takes) -> String {
 fn example() -> String {
     let mut text = String::new();
     write_named(&mut text, legal::STREAMS.name, legal::STREAM_NAME.example, &legal::STREAM);
+    let _ = writeln!(text, "{INDENT}{EMITTED_TO}: {{}}");
     write_named(&mut text, legal::FUNCTIONS.name, legal::FUNCTION_NAME.example, &legal::FUNCTION);
     let _ = writeln!(text, "{}:", legal::TRIGGERS.name);
     for (index, field) in legal::TRIGGER.fields.iter().enumerate() {
@@ -170,13 +174,31 @@ mod tests {
     fn the_example_is_a_manifest_with_every_field() {
         let text = example();
         let manifest = Manifest::parse("example", Path::new(""), &text).unwrap();
-        assert_eq!((manifest.streams.len(), manifest.functions.len(), manifest.triggers.len()), (1, 1, 1));
+        assert_eq!((manifest.streams.len(), manifest.functions.len(), manifest.triggers.len()), (2, 1, 1));
+        assert_eq!(manifest.warnings(), Vec::<String>::new());
         assert_eq!((manifest.ingest.tokens.len(), manifest.functions[0].config.len()), (1, 1));
         for legal in [&legal::STREAM, &legal::FUNCTION, &legal::TRIGGER, &legal::INGEST] {
             for name in legal.names() {
                 assert!(text.contains(&format!("{name}: ")), "{name} is not in\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_function_that_feeds_itself_is_warned_of() {
+        let fed = |emit: &str| {
+            let text = format!(
+                "streams: {{ a: , b: }}\nfunctions: {{ f: {{ path: p, allow: {{ emit: [{emit}] }} }} }}\n\
+                 triggers: [{{ name: t, stream: a, function: f, start: latest }}]"
+            );
+            Manifest::parse("loop", Path::new(""), &text).unwrap().warnings()
+        };
+        assert_eq!(fed("b"), Vec::<String>::new());
+        let warned = fed("b, a");
+        assert!(
+            warned.len() == 1 && warned[0].contains("gives 'f' the records of 'a', to which it may emit"),
+            "{warned:?}"
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Text that comes from a guest, made fit to be shown.
 
+use crate::harmless::is_harmful;
+
 /// What stands for a character that must not be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
@@ -21,9 +23,7 @@ fn shown(char: char) -> char {
     match char {
         '\n' => ' ',
         '\t' => char,
-        // The marks that reorder text on screen, and the line ends that are no control characters.
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => REPLACEMENT,
-        _ if char.is_control() => REPLACEMENT,
+        _ if is_harmful(char) => REPLACEMENT,
         _ => char,
     }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 /// How much the door takes, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Connections open at once; further ones wait to be accepted.
+    /// Connections open at once. A further one takes the place of that which has been idle longest; where none is idle it
+    /// waits.
     pub connections_max: usize,
     /// How long a connection may take for the head of a request, idle time before it included. One that asks nothing
     /// for so long is closed.
     pub header_timeout: Duration,
+    /// How long the head of a request may take from its first byte to its last.
+    pub head_timeout: Duration,
     /// One request body. 10 MiB of records are 13.4 MiB of base64.
     pub body_bytes_max: usize,
     /// The bytes that have arrived of all request bodies in work; a body that finds no room is refused.
@@ -34,6 +37,7 @@ impl Default for HttpLimits {
         Self {
             connections_max: 4096,
             header_timeout: Duration::from_mins(1),
+            head_timeout: Duration::from_secs(10),
             body_bytes_max: 14 << 20,
             bodies_bytes_max: 512 << 20,
             body_progress_timeout: Duration::from_secs(10),

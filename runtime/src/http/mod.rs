@@ -12,6 +12,8 @@ mod context;
 mod deployment;
 mod dispatch;
 mod error;
+mod guard;
+mod idle;
 mod ingest;
 mod iterator;
 pub mod limits;
@@ -76,6 +78,8 @@ pub struct HttpState {
     pub log: LogProvider,
     /// Who may put over plain HTTP.
     pub ingest: Ingest,
+    /// Names by which a node that listens on its own machine only may be asked, beside its address and localhost.
+    pub hosts: Vec<String>,
     /// The limits of connections and requests.
     pub limits: HttpLimits,
 }

@@ -1,7 +1,7 @@
 //! A connection that may not block its writer for ever.
 //!
-//! Promises that a write which makes no progress for a given time fails. It must not know what is written; reading is
-//! not timed here.
+//! Promises that a write which makes no progress for a given time fails, and that bytes which arrive or wait are told of. It must
+//! not know what is written; reading is not timed here.
 
 use std::io;
 use std::pin::Pin;
@@ -11,25 +11,32 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::idle::Pulse;
+
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after waiting for so long.
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
     /// Set while a write waits.
     end: Option<Pin<Box<Sleep>>>,
+    /// Told of bytes that arrive, and of those that wait.
+    pulse: Pulse,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, end: None }
+    pub(super) fn new(stream: S, patience: Duration, pulse: Pulse) -> Self {
+        Self { stream, patience, end: None, pulse }
     }
 
     /// What the stream said of a write; a wait that lasts too long is an error.
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.end = None;
+            if self.end.take().is_some() {
+                self.pulse.writing(false);
+            }
             return written;
         }
+        self.pulse.writing(true);
         let patience = self.patience;
         let end = self.end.get_or_insert_with(|| Box::pin(sleep(patience)));
         end.as_mut().poll(context).map(|()| {
@@ -45,7 +52,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let filled = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > filled {
+            self.pulse.received();
+        }
+        read
     }
 }
 
@@ -94,14 +106,14 @@ mod tests {
     async fn a_write_that_nobody_takes_fails_in_time() {
         let (near, _far) = duplex(1);
         let started = Instant::now();
-        let error = Patient::new(near, PATIENCE).write_all(b"two").await.unwrap_err();
+        let error = Patient::new(near, PATIENCE, Pulse::new().0).write_all(b"two").await.unwrap_err();
         assert_eq!((error.kind(), started.elapsed().as_secs()), (io::ErrorKind::TimedOut, 30));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_is_taken_slowly_goes_on() {
         let (near, mut far) = duplex(1);
-        let mut near = Patient::new(near, PATIENCE);
+        let mut near = Patient::new(near, PATIENCE, Pulse::new().0);
         let read = async {
             for _ in 0..5 {
                 sleep(Duration::from_secs(29)).await;

@@ -6,31 +6,38 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
+use super::guard::Guard;
+use super::idle::{Close, Idlers, InWork, Pulse};
 use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
-use super::{HttpLimits, HttpState, deployment, ingest, operator};
+use super::{HttpLimits, HttpState, deployment, guard, ingest, operator};
 use crate::tasks::Tasks;
 
 /// How long to wait when the system has no socket to give.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// How long an idle HTTP/2 connection that gives up its place may take to end, with answers that it has not read.
+const CROWDED_GRACE: Duration = Duration::from_secs(1);
+/// How long a new connection waits for that before another one is to end as well.
+const CROWDED_RETRY: Duration = Duration::from_millis(50);
 /// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
 const H2_PING: Duration = Duration::from_secs(20);
 /// What an HTTP/2 connection may send of one request before it is read.
@@ -42,7 +49,9 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
     let limits = state.limits;
     let tasks = Tasks::new();
-    let server = Server { builder: builder(&limits, &tasks), router: router(state), limits, tasks: tasks.clone() };
+    let guard = Guard::new(listener.local_addr().ok(), &state.hosts, state.ingest.clone());
+    let (builder, router) = (builder(&limits, &tasks), router(state, guard));
+    let server = Server { builder, router, limits, tasks: tasks.clone(), idlers: Idlers::default() };
     tokio::select! {
         () = server.accept(&listener) => {}
         () = stop.cancelled() => {}
@@ -53,7 +62,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationTo
     }
 }
 
-fn router(state: HttpState) -> Router {
+fn router(state: HttpState, guard: Guard) -> Router {
     Router::new()
         .route("/", post(kinesis))
         .route("/streams/{name}/records", post(ingest::records).options(ingest::preflight))
@@ -63,6 +72,7 @@ fn router(state: HttpState) -> Router {
         .route("/deployment", get(deployment::show).post(deployment::apply))
         .route("/functions/{name}/log", get(operator::function_log))
         .with_state(Arc::new(Door::new(state)))
+        .layer(middleware::from_fn_with_state(guard, guard::guard))
 }
 
 fn builder(limits: &HttpLimits, tasks: &Tasks) -> Builder<Streams> {
@@ -95,19 +105,39 @@ struct Server {
     router: Router,
     limits: HttpLimits,
     tasks: Tasks,
+    idlers: Idlers,
 }
 
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
-        // Nobody closes the slots.
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.spawn(stream, slot),
+                Ok((stream, _)) => {
+                    let slot = self.slot(&slots).await;
+                    self.spawn(stream, slot);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
+            }
+        }
+    }
+
+    /// A place for a connection; where all are taken, that of the one that has been idle longest.
+    async fn slot(&self, slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+                return slot;
+            }
+            let came = self.idlers.came();
+            self.idlers.close_oldest();
+            tokio::select! {
+                biased;
+                Ok(slot) = Arc::clone(slots).acquire_owned() => return slot,
+                () = came => {}
+                () = tokio::time::sleep(CROWDED_RETRY) => {}
             }
         }
     }
@@ -118,9 +148,9 @@ impl Server {
             return;
         }
         let (builder, router) = (self.builder.clone(), self.router.clone());
-        let (limits, stopping) = (self.limits, self.tasks.stopping());
+        let (limits, stopping, idlers) = (self.limits, self.tasks.stopping(), self.idlers.clone());
         self.tasks.spawn("http-connection", async move {
-            converse(builder, router, stream, limits, stopping).await;
+            converse(builder, router, stream, limits, stopping, idlers).await;
             drop(slot);
         });
     }
@@ -133,26 +163,39 @@ async fn converse(
     stream: TcpStream,
     limits: HttpLimits,
     stopping: CancellationToken,
+    idlers: Idlers,
 ) {
-    let (requests, in_work) = watch::channel(0);
-    let requests = Arc::new(requests);
-    let service = service_fn(move |request| answer(router.clone(), request, InWork::begin(&requests)));
-    let stream = Patient::new(stream, limits.write_progress_timeout);
+    let (pulse, progress) = Pulse::new();
+    let stream = Patient::new(stream, limits.write_progress_timeout, pulse.clone());
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let in_work = pulse.begin(request.version() == http::Version::HTTP_2);
+        answer(router.clone(), request, in_work)
+    });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        ended = connection.as_mut() => log(ended),
-        () = idle(in_work, limits.header_timeout) => {
-            connection.as_mut().graceful_shutdown();
-            if let Ok(ended) = timeout(limits.write_progress_timeout, connection).await {
-                log(ended);
-            } else {
-                tracing::debug!("an idle connection was cut off: it did not end in time");
-            }
-        }
+    let close = tokio::select! {
+        ended = connection.as_mut() => return log(ended),
+        close = idlers.watch(progress.clone(), &limits) => close,
         () = stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            log(connection.await);
+            return log(connection.await);
         }
+    };
+    connection.as_mut().graceful_shutdown();
+    // What is ready to be said is said; a request that has just come is served.
+    let ended = futures_util::poll!(connection.as_mut());
+    if let Poll::Ready(ended) = ended {
+        return log(ended);
+    }
+    if progress.borrow().is_done() {
+        tracing::debug!(?close, "an idle connection was cut off");
+        return;
+    }
+    let is_hurried = close == Close::Crowded && progress.borrow().is_at_rest();
+    let patience = if is_hurried { CROWDED_GRACE } else { limits.write_progress_timeout };
+    if let Ok(ended) = timeout(patience, connection).await {
+        log(ended);
+    } else {
+        tracing::debug!("an idle connection was cut off: it did not end in time");
     }
 }
 
@@ -160,36 +203,6 @@ async fn answer(router: Router, request: http::Request<Incoming>, in_work: InWor
     let answer = router.oneshot(request.map(Body::new)).await;
     drop(in_work);
     answer
-}
-
-/// One request between its head and its answer, in the count of its connection.
-struct InWork(Arc<watch::Sender<usize>>);
-
-impl InWork {
-    fn begin(requests: &Arc<watch::Sender<usize>>) -> Self {
-        requests.send_modify(|count| *count += 1);
-        Self(Arc::clone(requests))
-    }
-}
-
-impl Drop for InWork {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Ends when a connection has had no request in work for so long. It holds before the first request too, when it is not
-/// known yet which protocol is spoken, and for HTTP/2, where an answered ping is no reason to stay.
-async fn idle(mut in_work: watch::Receiver<usize>, patience: Duration) {
-    loop {
-        if in_work.wait_for(|count| *count == 0).await.is_err() {
-            // The connection has ended and dropped its service.
-            return;
-        }
-        if timeout(patience, in_work.changed()).await.is_err() {
-            return;
-        }
-    }
 }
 
 fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

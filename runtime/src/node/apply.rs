@@ -27,7 +27,13 @@ impl Node {
         let functions = read_functions(&manifest.functions).await?;
         let plan = Plan::between(&self.inventory(), &Inventory::wanted(manifest, &versions(&functions).await?));
         let refusals: Vec<&str> = plan.refusals().collect();
-        ensure!(refusals.is_empty(), "{}", refusals.join("; "));
+        ensure!(refusals.is_empty() || self.is_starting(), "{}", refusals.join("; "));
+        for refusal in &refusals {
+            warn!("{refusal}; the node starts with the stream as it is");
+        }
+        for warning in manifest.warnings() {
+            warn!("{warning}");
+        }
         log(&plan);
         if plan.has_changes() || !self.present.is_applied() {
             self.carry_out(&plan, manifest, functions).await?;
@@ -35,6 +41,11 @@ impl Node {
         self.ingest.set(ingest);
         self.present.set(manifest);
         Ok(plan)
+    }
+
+    /// Whether the node has applied nothing yet: then what a client did to a stream meanwhile is no reason to stay down.
+    fn is_starting(&self) -> bool {
+        !self.present.is_applied()
     }
 
     async fn carry_out(&self, plan: &Plan, manifest: &Manifest, functions: ByName) -> anyhow::Result<()> {
@@ -66,9 +77,18 @@ impl Node {
     }
 
     async fn change_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
+        match self.bring_about(spec).await {
+            Err(error) if self.is_starting() => {
+                warn!(error = format!("{error:#}"), "the node starts with the stream as it is");
+                Ok(())
+            }
+            changed => changed,
+        }
+    }
+
+    async fn bring_about(&self, spec: &StreamSpec) -> anyhow::Result<()> {
         match self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await {
             Ok(_) => {}
-            // A client made it so: that is no reason for a node not to start.
             Err(error @ ReshardError::OnDemand { .. }) => warn!(%error, "its shards are not what the manifest says"),
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot change the shards of the stream '{}'", spec.name));

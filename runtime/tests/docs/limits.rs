@@ -88,6 +88,7 @@ fn requests() -> Vec<(&'static str, String)> {
         ("Head of an HTTP/1.1 request", bytes(http::H1_HEAD_BYTES_MAX)),
         ("Headers of an HTTP/2 request", bytes(http::H2_HEADER_BYTES_MAX)),
         ("A connection that asks nothing", time(limits.header_timeout)),
+        ("The head of a request, from its first byte", time(limits.head_timeout)),
         ("Body of a request", bytes(limits.body_bytes_max)),
         ("A body that makes no progress", time(limits.body_progress_timeout)),
         ("A request, from its head to its answer", time(limits.request_timeout)),

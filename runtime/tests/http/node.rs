@@ -94,6 +94,7 @@ impl Node {
             deployment: DeploymentAccess { shown: Arc::new(|| json!({ "streams": {} })), orders },
             log: Arc::new(|question| Box::pin(async move { Some(json!({ "asked": format!("{question:?}") })) })),
             ingest: ingest.clone(),
+            hosts: Vec::new(),
             limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

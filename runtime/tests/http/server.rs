@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use super::node::{Answer, JSON, Node};
 
+/// How long a test waits for what never comes in a broken server.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 #[tokio::test]
 async fn both_protocols_are_spoken_on_one_port() {
     let node = Node::start().await;
@@ -47,7 +50,7 @@ async fn a_body_over_the_limit_is_refused() {
     // Without a length, the server has to count.
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
          transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -63,7 +66,7 @@ async fn a_body_that_does_not_end_is_given_up() {
     let node = Node::with_limits(limits).await;
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
          content-length: 100\r\nconnection: close\r\n\r\n{{"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -86,23 +89,93 @@ async fn a_connection_that_asks_nothing_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_over_the_limit_waits_for_another_to_end() {
+async fn a_connection_over_the_limit_waits_for_a_request_in_work() {
     let limits = HttpLimits { connections_max: 1, ..HttpLimits::default() };
     let node = Node::with_limits(limits).await;
-    let request = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
-    let mut first = TcpStream::connect(node.address).await.unwrap();
-    first.write_all(request).await.unwrap();
-    let mut byte = [0];
-    first.read_exact(&mut byte).await.unwrap();
+    let mut first = in_work(&node).await;
     let mut second = TcpStream::connect(node.address).await.unwrap();
-    second.write_all(request).await.unwrap();
-    first.write_all(request).await.unwrap();
-    let mut answer = vec![0; 16];
+    second.write_all(HEALTH).await.unwrap();
+    first.write_all(b"{}").await.unwrap();
+    let mut answer = [0; 13];
     first.read_exact(&mut answer).await.unwrap();
-    assert_eq!(second.try_read(&mut byte).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    drop(first);
-    second.read_exact(&mut byte).await.unwrap();
-    assert_eq!(&byte, b"H");
+    assert_eq!(&answer, b"HTTP/1.1 200 ", "it was served to its end");
+    second.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 ", "then it made room, though its client keeps it");
+}
+
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn connections_that_ask_nothing_make_room() {
+    let limits = HttpLimits { connections_max: 3, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut idle = Vec::new();
+    for sent in ["", "PRI * HT", "POST / HTTP/1.1\r\n"].repeat(4) {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        idle.push(stream);
+    }
+    let mut working = in_work(&node).await;
+    let answered = async {
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(node.address).await.unwrap();
+            stream.write_all(HEALTH).await.unwrap();
+            let mut answer = [0; 13];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 ");
+            idle.push(stream);
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap();
+    working.write_all(b"{}").await.unwrap();
+    let mut answer = [0; 13];
+    working.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 ", "who has a request in work stays");
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_given_up() {
+    let limits = HttpLimits { head_timeout: Duration::from_millis(50), ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let stream = TcpStream::connect(node.address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    write.write_all(b"GET /health HTTP/1.1\r\nx: ").await.unwrap();
+    let trickle = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while write.write_all(b"x").await.is_ok() {
+            ticks.tick().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut rest = Vec::new();
+    let closed = async {
+        tokio::select! {
+            _ = read.read_to_end(&mut rest) => {}
+            () = trickle => {}
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_and_a_foreign_name_are_not_answered_on_this_machine() {
+    let node = Node::with_stream(1).await;
+    for (name, value, error) in [
+        ("host", "evil.example:4567", "host_not_allowed"),
+        ("origin", "http://evil.example", "origin_not_allowed"),
+        ("origin", "null", "origin_not_allowed"),
+    ] {
+        let delete = node.request("DeleteStream").body(json!({ "StreamName": "s" }).to_string());
+        let requests = [delete, node.client.get(node.url("/health")), node.client.get(node.url("/metrics"))];
+        for request in requests {
+            let answer = Answer::of(request.header(name, value).send().await.unwrap()).await;
+            assert_eq!((answer.status, &answer.json()["error"]), (403, &json!(error)), "{name}: {value}");
+            assert_eq!(answer.error(), "AccessDeniedException");
+        }
+    }
+    node.ok("DescribeStream", json!({ "StreamName": "s" })).await;
+    let own = node.client.get(node.url("/health")).header("origin", node.url(""));
+    assert_eq!(own.send().await.unwrap().status(), 200);
 }
 
 /// A connection whose request is in work: the server has asked for its body of two bytes.
@@ -114,7 +187,7 @@ pub(crate) async fn in_work(node: &Node) -> TcpStream {
 pub(crate) async fn announced(node: &Node, bytes: usize) -> TcpStream {
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n\
          content-length: {bytes}\r\nexpect: 100-continue\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();

@@ -23,6 +23,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a node may take to apply its manifest: longer than its own deadline.
 const APPLY_TIMEOUT: Duration = Duration::from_mins(11);
 
+/// What the error of an answer is called that says nothing of an error.
+const FOREIGN: &str = "UnknownAnswer";
 /// The HTTP status of a node that works in part only.
 const DEGRADED: u16 = 503;
 
@@ -206,6 +208,7 @@ async fn told(request: reqwest::RequestBuilder, operation: &'static str) -> Resu
 /// The body of an answer, or the error in it.
 async fn answered(response: reqwest::Response) -> Result<Bytes, ClientError> {
     let status = response.status();
+    let url = response.url().clone();
     let body = response.bytes().await?;
     if status.is_success() {
         return Ok(body);
@@ -213,5 +216,9 @@ async fn answered(response: reqwest::Response) -> Result<Bytes, ClientError> {
     let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
     let kind = error.kind.rsplit('#').next().unwrap_or_default().to_owned();
     let message = error.message.or(error.capital_message).unwrap_or_default();
+    if kind.is_empty() && message.is_empty() {
+        let message = format!("{url} does not answer as a node does; check the node's address, which has no path");
+        return Err(ClientError::Api { kind: FOREIGN.to_owned(), message, status: status.as_u16() });
+    }
     Err(ClientError::Api { kind, message, status: status.as_u16() })
 }

@@ -210,6 +210,7 @@ mod tests {
         assert_eq!(desk.open("s", 1), Ok(0));
         for (text, end_bytes) in [("one\ntwo\n", 8), ("one\r\ntwo\r\n", 10), ("one\ntwo", 7)] {
             desk.write(text);
+            let _ = fs::remove_file(desk.path("feed")); // that of the text before
             desk.done(2, end_bytes, "two");
             assert_eq!(desk.open("s", 1), Ok(2), "{text:?}");
             if text.ends_with('\n') {

@@ -1,7 +1,8 @@
 //! A text on a terminal that takes the place of the one before it.
 
-use crate::cli::output::to_stdout;
+use crate::cli::output::{as_it_is_to_stdout, to_stdout};
 use crate::cli::text::{Size, cut, terminal};
+use crate::harmless;
 
 /// Erases from the cursor to the end of the screen.
 const ERASE_BELOW: &str = "\u{1b}[J";
@@ -16,10 +17,10 @@ impl Screen {
     /// Replaces the text, as much of it as the terminal shows: a line that wrapped or scrolled could not be found again.
     pub(super) fn draw(&mut self, text: &str) -> anyhow::Result<()> {
         let Some(size) = terminal() else { return to_stdout(text) };
-        let fitted = fitted(text, size);
+        let fitted = fitted(&harmless::lines(text), size);
         let back = up(self.lines);
         self.lines = fitted.len();
-        to_stdout(&format!("{back}{ERASE_BELOW}{}", fitted.join("\n")))
+        as_it_is_to_stdout(&format!("{back}{ERASE_BELOW}{}", fitted.join("\n")))
     }
 }
 

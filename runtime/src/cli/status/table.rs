@@ -2,15 +2,15 @@
 
 use tidemill_stream::clock::Timestamp;
 
-use crate::cli::text::{TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
+use crate::cli::text::{Fit, TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
 use crate::status::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 
 /// All that a node says of itself, as of now.
-pub(super) fn table(report: &Report, now: Timestamp) -> String {
+pub(super) fn table(report: &Report, now: Timestamp, fit: Fit) -> String {
     let mut lines = vec![format!("{} {:>6} {:>10} {:>10}", cell("STREAM", 46), "SHARDS", "STATUS", "RETENTION")];
-    lines.extend(or_none(report.streams.iter().map(stream_line).collect()));
+    lines.extend(or_none(report.streams.iter().map(|stream| stream_line(stream, fit)).collect()));
     lines.extend([String::new(), format!("{} VERSION", cell("FUNCTION", 46))]);
-    lines.extend(or_none(report.functions.iter().map(function_line).collect()));
+    lines.extend(or_none(report.functions.iter().map(|function| function_line(function, fit)).collect()));
     let head = format!(
         "{} {:>5} {:<10} {:>14} {:>12} {:>8}",
         cell("TRIGGER", 25),
@@ -21,7 +21,7 @@ pub(super) fn table(report: &Report, now: Timestamp) -> String {
         "FAILED"
     );
     lines.extend([String::new(), head]);
-    lines.extend(or_none(report.triggers.iter().flat_map(|trigger| trigger_lines(trigger, now)).collect()));
+    lines.extend(or_none(report.triggers.iter().flat_map(|trigger| trigger_lines(trigger, now, fit)).collect()));
     lines.join("\n")
 }
 
@@ -29,20 +29,20 @@ fn or_none(lines: Vec<String>) -> Vec<String> {
     if lines.is_empty() { vec!["(none)".to_owned()] } else { lines }
 }
 
-fn stream_line(stream: &StreamReport) -> String {
+fn stream_line(stream: &StreamReport, fit: Fit) -> String {
     let retention = format!("{} h", stream.retention_hours);
-    format!("{} {:>6} {:>10} {retention:>10}", cell(&stream.name, 46), stream.open_shards, stream.status)
+    format!("{} {:>6} {:>10} {retention:>10}", fit.cell(&stream.name, 46), stream.open_shards, stream.status)
 }
 
-fn function_line(function: &FunctionReport) -> String {
-    format!("{} {}", cell(&function.name, 46), cut(&function.version, 12))
+fn function_line(function: &FunctionReport, fit: Fit) -> String {
+    format!("{} {}", fit.cell(&function.name, 46), cut(&function.version, 12))
 }
 
-fn trigger_lines(trigger: &TriggerReport, now: Timestamp) -> Vec<String> {
+fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<String> {
     let shard = trigger.shard.as_deref().map_or("-", short_shard);
-    let (name, state, age) = (cell(&trigger.trigger, 25), short_state(&trigger.state), age(trigger));
+    let (name, state, age) = (fit.cell(&trigger.trigger, 25), short_state(&trigger.state), age(trigger));
     let row = format!("{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}", trigger.records, trigger.failures);
-    let error = trigger.last_error.as_ref().map(|error| error_line(error, now));
+    let error = trigger.last_error.as_ref().map(|error| error_line(error, now, fit));
     std::iter::once(row).chain(error).collect()
 }
 
@@ -55,10 +55,10 @@ fn age(trigger: &TriggerReport) -> String {
     }
 }
 
-fn error_line(error: &LastErrorReport, now: Timestamp) -> String {
+fn error_line(error: &LastErrorReport, now: Timestamp, fit: Fit) -> String {
     let ago = span(now.as_millis().saturating_sub(error.at_ms));
     let message = on_one_line(&error.message);
-    cut(&format!("  last error {ago} ago, attempt {}: {message}", error.attempt), TABLE_COLUMNS_MAX)
+    fit.line(&format!("  last error {ago} ago, attempt {}: {message}", error.attempt), TABLE_COLUMNS_MAX)
 }
 
 fn short_state(state: &str) -> &str {
@@ -120,7 +120,7 @@ mod tests {
                 trigger("u", None, "waiting for stream"),
             ],
         };
-        let shown = table(&report, Timestamp::from_millis(4500));
+        let shown = table(&report, Timestamp::from_millis(4500), Fit::Cut);
         for line in shown.lines() {
             assert!(line.chars().count() <= TABLE_COLUMNS_MAX, "{} columns: {line}", line.chars().count());
         }
@@ -129,6 +129,8 @@ mod tests {
         let cells: Vec<_> = row.split_whitespace().collect();
         assert_eq!(cells, ["t", "0", "running", "61", "s", "behind", "123456789012", "12345678"]);
         assert!(shown.contains("no stream"), "{shown}");
+        let whole = table(&report, Timestamp::from_millis(4500), Fit::Whole);
+        assert!(whole.contains(&"n".repeat(128)) && whole.contains(&"boom ".repeat(100)), "{whole}");
     }
 
     #[test]
@@ -144,6 +146,6 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said() {
         let report = Report { version: String::new(), streams: vec![], functions: vec![], triggers: vec![] };
-        assert_eq!(table(&report, Timestamp::from_millis(0)).matches("(none)").count(), 3);
+        assert_eq!(table(&report, Timestamp::from_millis(0), Fit::Cut).matches("(none)").count(), 3);
     }
 }

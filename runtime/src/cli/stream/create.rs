@@ -6,7 +6,7 @@ use tidemill_client::{Client, StreamDescriptionSummary};
 
 use super::{CHANGE_DEADLINE, CHANGE_POLL, StreamJson};
 use crate::cli::asked::Asked;
-use crate::cli::output::{to_stderr, to_stdout};
+use crate::cli::output::{json_to_stdout, to_stderr};
 
 /// Create a stream, and wait until it takes records.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
     };
     let created = StreamJson::from(created?);
     if args.json {
-        return to_stdout(&serde_json::to_string_pretty(&created)?);
+        return json_to_stdout(&serde_json::to_string_pretty(&created)?);
     }
     let shards = created.open_shards;
     let plural = if shards == 1 { "" } else { "s" };

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::StreamJson;
 use crate::cli::asked::Asked;
-use crate::cli::output::to_stdout;
+use crate::cli::output::{json_to_stdout, to_stdout};
 use crate::cli::shard::{ShardJson, map};
 
 /// Show a stream: what it is, and its shards.
@@ -38,7 +38,10 @@ pub(super) async fn describe(args: DescribeArgs) -> anyhow::Result<()> {
     let shards = client.list_shards(name).await.map_err(|error| asked.stream_failure(name, error))?;
     let shards = shards.into_iter().map(ShardJson::try_from).collect::<Result<Vec<_>, _>>()?;
     let described = Described { stream: summary.into(), shards };
-    to_stdout(&if args.json { serde_json::to_string_pretty(&described)? } else { page(&described) })
+    if args.json {
+        return json_to_stdout(&serde_json::to_string_pretty(&described)?);
+    }
+    to_stdout(&page(&described))
 }
 
 fn page(Described { stream, shards }: &Described) -> String {

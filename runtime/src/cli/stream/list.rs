@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::StreamJson;
 use crate::cli::asked::Asked;
-use crate::cli::output::{to_stderr, to_stdout};
-use crate::cli::text::cell;
+use crate::cli::output::{json_to_stdout, to_stderr, to_stdout};
+use crate::cli::text::Fit;
 
 /// List the streams of a node.
 #[derive(Debug, Args)]
@@ -23,9 +23,9 @@ pub(super) struct ListArgs {
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
     let streams = streams(&args.asked).await?;
     if args.json {
-        return to_stdout(&serde_json::to_string_pretty(&streams)?);
+        return json_to_stdout(&serde_json::to_string_pretty(&streams)?);
     }
-    to_stdout(&table(&streams))?;
+    to_stdout(&table(&streams, Fit::of_stdout()))?;
     if streams.is_empty() {
         to_stderr("there are no streams; create one with 'tidemill stream create NAME --shards 1'");
     }
@@ -46,9 +46,9 @@ async fn streams(asked: &Asked) -> anyhow::Result<Vec<StreamJson>> {
     Ok(streams)
 }
 
-fn table(streams: &[StreamJson]) -> String {
+fn table(streams: &[StreamJson], fit: Fit) -> String {
     let line = |name: &str, status: &str, mode: &str, shards: &str, retention: &str| {
-        format!("{} {status:<8} {mode:<11} {shards:>6} {retention:>9}", cell(name, 40))
+        format!("{} {status:<8} {mode:<11} {shards:>6} {retention:>9}", fit.cell(name, 40))
     };
     let mut lines = vec![line("STREAM", "STATUS", "MODE", "SHARDS", "RETENTION")];
     lines.extend(streams.iter().map(|stream| {
@@ -73,8 +73,10 @@ mod tests {
             open_shards: 10_000,
             created: String::new(),
         };
-        for line in table(&[stream]).lines() {
+        let streams = [stream];
+        for line in table(&streams, Fit::Cut).lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
+        assert!(table(&streams, Fit::Whole).contains(&"n".repeat(128)));
     }
 }

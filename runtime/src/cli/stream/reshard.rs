@@ -6,7 +6,7 @@ use tidemill_client::{Client, StreamDescriptionSummary};
 
 use super::{CHANGE_DEADLINE, CHANGE_POLL, StreamJson};
 use crate::cli::asked::Asked;
-use crate::cli::output::{to_stderr, to_stdout};
+use crate::cli::output::{json_to_stdout, to_stderr};
 
 /// Change the number of a stream's open shards, and wait until it has them.
 ///
@@ -37,7 +37,7 @@ pub(super) async fn reshard(args: ReshardArgs) -> anyhow::Result<()> {
     };
     let changed = changed?;
     if args.json {
-        return to_stdout(&serde_json::to_string_pretty(&StreamJson::from(changed))?);
+        return json_to_stdout(&serde_json::to_string_pretty(&StreamJson::from(changed))?);
     }
     to_stderr(&format!("the stream '{name}' has {} open shards now; it had {before}", changed.open_shard_count));
     Ok(())

@@ -11,6 +11,7 @@ use tidemill_client::Record;
 use tidemill_stream::clock::Timestamp;
 
 use crate::cli::text::{cell, cut, on_one_line, short_shard, time};
+use crate::harmless;
 
 /// Columns of a partition key on a terminal.
 const KEY_COLUMNS: usize = 16;
@@ -94,14 +95,14 @@ impl Shown {
 
 fn json(shard: &str, record: &Record) -> anyhow::Result<String> {
     let data = std::str::from_utf8(&record.data).ok();
-    Ok(serde_json::to_string(&RecordJson {
+    Ok(harmless::json(&serde_json::to_string(&RecordJson {
         time: arrival(record),
         shard,
         partition_key: &record.partition_key,
         sequence_number: &record.sequence_number,
         data,
         data_base64: data.is_none().then(|| STANDARD.encode(&record.data)),
-    })?)
+    })?))
 }
 
 fn in_columns(shard: &str, record: &Record, columns: usize) -> String {

@@ -102,7 +102,8 @@ fn in_field(data: &[u8], field: &str) -> Result<PartitionKey, IngestError> {
 /// The names and values of a query. What a `%` leads in must be two digits and, all in all, UTF-8.
 fn query(head: &Parts) -> Result<Vec<(String, String)>, IngestError> {
     let query = head.uri.query().unwrap_or_default();
-    let is_escaped = |part: &str| part.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_escaped =
+        |part: &str| part.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !query.split('%').skip(1).all(is_escaped) {
         let message = "a '%' in the query stands without two digits of 0-9 and a-f behind it; write it as %25";
         return Err(IngestError::new(Code::InvalidQuery, message));

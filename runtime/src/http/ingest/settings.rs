@@ -15,7 +15,7 @@ impl Ingest {
         self.0.store(Some(Arc::new(settings)));
     }
 
-    pub(super) fn settings(&self) -> Option<Arc<IngestSettings>> {
+    pub(in crate::http) fn settings(&self) -> Option<Arc<IngestSettings>> {
         self.0.load_full()
     }
 }
@@ -131,7 +131,7 @@ impl Origin {
 }
 
 impl Origins {
-    pub(super) fn allow(&self, origin: &[u8]) -> bool {
+    pub(in crate::http) fn allow(&self, origin: &[u8]) -> bool {
         match self {
             Self::Any => true,
             Self::These(origins) => origins.iter().any(|known| known.0.as_bytes() == origin),

@@ -77,11 +77,16 @@ fn no_number(number: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
+fn shown(time: Timestamp) -> jiff::Timestamp {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+}
+
 fn moment(time: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, ApiError> {
     let time = time.ok_or_else(|| ApiError::invalid("AT_TIMESTAMP needs a Timestamp, and there is none."))?;
     if time > now {
-        let (time, now) = (time.as_millis(), now.as_millis());
-        return Err(ApiError::invalid(format!("The Timestamp lies in the future: {time} ms, and now is {now} ms.")));
+        let (time, now) = (shown(time), shown(now));
+        return Err(ApiError::invalid(format!("The Timestamp lies in the future: {time}, and now is {now}.")));
     }
     Ok(time)
 }

@@ -5,8 +5,12 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Records are their owner's: no other user of the machine reads them.
+pub(crate) const FILE_MODE: u32 = 0o600;
+pub(crate) const FOLDER_MODE: u32 = 0o700;
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +21,10 @@ pub(crate) enum Access {
 
 /// A file system. Each method does the real thing unless an implementation says otherwise.
 pub(crate) trait Disk: fmt::Debug + Send + Sync {
-    /// Creates a file for reading and writing; one that is there is emptied.
+    /// Creates a file for reading and writing, for its owner alone; one that is there is emptied.
     fn create(&self, path: &Path) -> io::Result<fs::File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(FILE_MODE).open(path)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<fs::File> {
@@ -104,9 +109,9 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
         fs::remove_file(path)
     }
 
-    /// Creates a folder, and those above it.
+    /// Creates a folder, and those above it, for their owner alone. One that is there stays as it is.
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
     }
 
     /// Removes a folder with all that is in it.

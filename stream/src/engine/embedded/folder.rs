@@ -2,8 +2,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::disk::FILE_MODE;
 use super::file::Files;
 use crate::engine::LogError;
 
@@ -106,7 +108,8 @@ pub(super) fn check_format(folder: &Path, files: &Files) -> Result<bool, OpenErr
 
 fn lock(folder: &Path, path: &Path) -> Result<File, OpenError> {
     let failed = |action| move |source| LogError::Io { action, path: path.display().to_string(), cause: source };
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
     let mut lock = opened.map_err(failed("open"))?;
     match lock.try_lock() {
         Ok(()) => {}

@@ -63,6 +63,24 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let top = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (top.path().join("ours"), top.path().join("theirs"));
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::set_permissions(&theirs, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (folder, expected) in [(&ours, 0o700), (&theirs, 0o755)] {
+        drop(Embedded::open(folder, Clock::system(), EmbeddedOptions::default()).unwrap());
+        assert_eq!(mode(folder), expected, "{}", folder.display());
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
 async fn files_keep_the_laws() {
     let folder = tempfile::tempdir().unwrap();
     let next = std::sync::atomic::AtomicU32::new(0);

@@ -4,12 +4,14 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use parking_lot::RwLock;
 
 use super::change::{Content, StoredChange};
+use crate::engine::embedded::disk::FOLDER_MODE;
 use crate::engine::embedded::parse_log_id;
 use crate::engine::{Key, LogId, Position, Revision};
 use crate::limits::{DOCUMENT_CACHE_BYTES, LIST_BYTES_MAX, REOPEN_PAUSE, REOPEN_TRIES_MAX, SLED_CLOSE_WAIT_MAX};
@@ -85,6 +87,9 @@ impl View {
     pub(super) fn reopen(&self) -> Result<(), ViewError> {
         self.wait_for_writers();
         let mut open = self.open.write();
+        // sled makes its files for everybody to read, so they lie in a folder of ours.
+        let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.folder);
+        made.map_err(|error| self.failed(&error.into()))?;
         let config = sled::Config::new().path(&self.folder).cache_capacity(DOCUMENT_CACHE_BYTES);
         let database = config.flush_every_ms(Some(500)).open().map_err(|error| self.failed(&error))?;
         let tree = database.open_tree("documents").map_err(|error| self.failed(&error))?;
