@@ -53,6 +53,7 @@ fn streams() -> Vec<(&'static str, String)> {
     vec![
         ("Name of a stream", chars(STREAM_NAME_CHARS_MAX)),
         ("Shards of a stream", count(stream::SHARDS_PER_STREAM_MAX)),
+        ("Shards that a stream lists, open and closed", count(stream::SHARDS_LISTED_MAX)),
         ("Shards of an on-demand stream", count(http::ON_DEMAND_SHARDS)),
         ("Retention, default", time(stream::RETENTION_DEFAULT)),
         ("Retention, shortest", time(node::RETENTION_MIN)),
