@@ -54,6 +54,8 @@ fn streams() -> Vec<(&'static str, String)> {
         ("Name of a stream", chars(STREAM_NAME_CHARS_MAX)),
         ("Shards of a stream", count(stream::SHARDS_PER_STREAM_MAX)),
         ("Shards that a stream lists, open and closed", count(stream::SHARDS_LISTED_MAX)),
+        // A rule of Kinesis, which `ReshardError::Scale` keeps.
+        ("Shards that one `UpdateShardCount` leads to", "half to twice as many as are open".to_owned()),
         ("Shards of an on-demand stream", count(http::ON_DEMAND_SHARDS)),
         ("Retention, default", time(stream::RETENTION_DEFAULT)),
         ("Retention, shortest", time(node::RETENTION_MIN)),
