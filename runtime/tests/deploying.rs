@@ -138,18 +138,6 @@ async fn what_cannot_be_applied_fails_and_changes_nothing() {
     let before = program::client(house.url.trim_start_matches("http://").parse().unwrap());
     let there = before.deployment().await.unwrap();
 
-    house.edit("shards: 2", "shards: 2, retention: 48h");
-    for arguments in [&[][..], &["--dry-run"][..]] {
-        let run = house.deploy(arguments).await;
-        let said = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(run.code, 1, "{said}");
-        assert!(
-            said.contains("! stream orders the stream 'orders' keeps records for 24h and the manifest says 48h"),
-            "{said}"
-        );
-        assert!(said.contains("write 'retention: 24h', or delete") && said.ends_with("nothing is applied."), "{said}");
-    }
-
     house.edit("recorder.wasm", "stranger.wasm");
     let run = house.deploy(&["--dry-run"]).await;
     let said = "the node would not deploy the function 'score'";
