@@ -48,8 +48,6 @@ pub enum Action {
     Remove,
     /// It stays, although the manifest does not name it.
     Keep,
-    /// It cannot be made what the manifest says.
-    Refuse,
 }
 
 /// What a step is about.
@@ -92,11 +90,6 @@ impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Add | Action::Change | Action::Remove))
-    }
-
-    /// Why the manifest cannot be applied: a reason for each stream that it would change in a way that is not possible.
-    pub fn refusals(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter(|step| step.action == Action::Refuse).filter_map(|step| step.note.as_deref())
     }
 
     /// How many steps do this.

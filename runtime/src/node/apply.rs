@@ -26,11 +26,6 @@ impl Node {
         let ingest = ingest::settings(&manifest.ingest)?;
         let functions = read_functions(&manifest.functions).await?;
         let plan = Plan::between(&self.inventory(), &Inventory::wanted(manifest, &versions(&functions).await?));
-        let refusals: Vec<&str> = plan.refusals().collect();
-        ensure!(refusals.is_empty() || self.is_starting(), "{}", refusals.join("; "));
-        for refusal in &refusals {
-            warn!("{refusal}; the node starts with the stream as it is");
-        }
         for warning in manifest.warnings() {
             warn!("{warning}");
         }

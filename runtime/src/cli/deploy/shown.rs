@@ -21,7 +21,7 @@ fn coloured_sign(action: Action, text: &str) -> String {
     let colour = match action {
         Action::Add => 32,
         Action::Change => 33,
-        Action::Remove | Action::Refuse => 31,
+        Action::Remove => 31,
         Action::Keep => 2,
     };
     format!("\u{1b}[{colour}m{text}\u{1b}[0m")

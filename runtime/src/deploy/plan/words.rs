@@ -74,7 +74,6 @@ impl Action {
             Self::Change => '~',
             Self::Remove => '-',
             Self::Keep => '=',
-            Self::Refuse => '!',
         }
     }
 }
@@ -128,15 +127,13 @@ impl Step {
         }
     }
 
-    /// What becomes of it: the settings of a new thing as one, those that change one by one, and what follows. A refusal
-    /// says all by its reason.
+    /// What becomes of it: the settings of a new thing as one, those that change one by one, and what follows.
     pub fn details(&self) -> Vec<String> {
         let is_news = |setting: &Setting| self.action == Action::Change && setting.from.is_none();
         let shown = |setting: &Setting| format!("{setting}{}", if is_news(setting) { " (new)" } else { "" });
         let settings: Vec<String> = self.settings.iter().map(shown).collect();
         let mut details = match self.action {
             Action::Add if !settings.is_empty() => vec![settings.join(", ")],
-            Action::Refuse => Vec::new(),
             Action::Add | Action::Change | Action::Remove | Action::Keep => settings,
         };
         details.extend(self.note.clone());
@@ -156,11 +153,6 @@ impl fmt::Display for Step {
 impl Plan {
     /// All of it in a sentence.
     pub fn summary(&self) -> String {
-        let refused = self.count(Action::Refuse);
-        if refused > 0 {
-            let noun = if refused == 1 { "One change is" } else { "Some changes are" };
-            return format!("{noun} not possible (!), so nothing is applied.");
-        }
         if !self.has_changes() {
             return "Nothing changes: the node is as the manifest says.".to_owned();
         }
