@@ -4,6 +4,8 @@ use std::fs;
 
 use tidemill_stream::engine::embedded::OpenError;
 use tidemill_stream::fsck::{FsckError, Severity};
+use tidemill_stream::name::StreamName;
+use tidemill_stream::record::{PartitionKey, Record};
 use tidemill_stream::reshard::Scale;
 use tidemill_stream::shard::ShardIndex;
 
@@ -140,4 +142,25 @@ async fn strange_names_are_noted() {
     }
     fs::remove_file(folder.path().join("lock")).unwrap();
     assert_eq!(check(folder.path()).notes, 4, "nobody is kept out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_appends_that_are_joined_in_one_frame_have_no_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = filled(folder.path()).await;
+    let name = StreamName::parse("orders").unwrap();
+    for _ in 0..50 {
+        let record = |index: usize| Record {
+            partition_key: PartitionKey::parse(format!("key-{index}")).unwrap(),
+            explicit_hash: None,
+            data: vec![b'x'; 1000].into(),
+        };
+        let put = || running.store.put(&name, (0..100).map(record).collect());
+        let (one, two, three, four) = tokio::join!(put(), put(), put(), put());
+        for outcomes in [one, two, three, four] {
+            assert!(outcomes.unwrap().iter().all(Result::is_ok));
+        }
+    }
+    running.close();
+    assert_eq!(check(folder.path()).findings, []);
 }

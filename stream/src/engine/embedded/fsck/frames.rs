@@ -84,20 +84,10 @@ impl Walk<'_> {
         self.offset += head.frame_bytes as usize;
     }
 
-    /// What a frame's head says of its blocks: shards in order, positions inside the frame and in order, times that do
-    /// not step back.
+    /// What a frame's head says of its blocks: positions inside the frame and in order, times that do not step back. A
+    /// frame that joins large appends has blocks of each, so a shard may have several.
     fn check_blocks(&mut self, head: &Head) {
         let mut next = head.place.first;
-        for pair in head.blocks.windows(2) {
-            if let [first, second] = pair
-                && first.shard >= second.shard
-            {
-                self.error(
-                    self.offset,
-                    &format!("the frame's shards {} and {} are out of order", first.shard, second.shard),
-                );
-            }
-        }
         for block in &head.blocks {
             let end = Position(block.first.0.saturating_add(u64::from(block.count)));
             if block.first < next || end > head.next() || block.count == 0 {
