@@ -5,6 +5,7 @@
 
 SHELL := /bin/bash
 VENV  := .venv
+NPM   := tests/javascript
 TARGET := wasm32-wasip2
 APPLE  := aarch64-apple-darwin
 
@@ -36,13 +37,17 @@ function-tests:
 	cargo test --manifest-path functions/Cargo.toml --locked
 
 # `rust-tests` has built the node already; without it, it is built here.
-python-tests: $(VENV)/installed
+python-tests: $(VENV)/installed $(NPM)/node_modules/installed
 	@test -x target/debug/tidemill || cargo build --workspace --bin tidemill --locked
 	$(VENV)/bin/python -m pytest tests/python
 
 $(VENV)/installed: tests/python/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/python/requirements.txt
+	touch $@
+
+$(NPM)/node_modules/installed: $(NPM)/package-lock.json
+	cd $(NPM) && npm ci --no-audit --no-fund
 	touch $@
 
 # The whole workspace, so that the bench and the node are built once, with the same features.
@@ -60,11 +65,18 @@ rust-tools:
 	[ -z "$$missing" ] || { echo "Get Rust from https://rustup.rs, and a C compiler (cc) from your system's packages." >&2; exit 1; }
 	@rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
 
-# What tests of the node need. Where apt-get may, it installs what is missing.
+# What tests of the node need, with the packages that have it: AWS's clients run in Python, Node.js and Java. Where apt-get
+# may, it installs what is missing.
 python-tools:
-	@missing=; for tool in python3 strace unshare; do \
-	  command -v $$tool >/dev/null || missing="$$missing $${tool/unshare/util-linux}"; \
-	done; \
+	@missing=; \
+	needs() { package="$$1"; shift; "$$@" >/dev/null 2>&1 || missing="$$missing $$package"; }; \
+	needs python3 command -v python3; \
+	needs python3-venv python3 -c 'import ensurepip'; \
+	needs strace command -v strace; \
+	needs util-linux command -v unshare; \
+	needs nodejs command -v node; \
+	needs npm command -v npm; \
+	needs default-jdk-headless command -v javac; \
 	[ -z "$$missing" ] && exit; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && apt-get install --yes $$missing; \

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod cli;
 pub mod deploy;
+pub mod encryption_keys;
 pub mod functions;
 mod harmless;
 pub mod http;

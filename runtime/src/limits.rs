@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// A file of encryption keys.
+pub const ENCRYPTION_KEYS_BYTES_MAX: u64 = 1 << 20;
+/// Keys in it.
+pub const ENCRYPTION_KEYS_MAX: usize = 1_000;
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.
@@ -21,6 +25,12 @@ pub const VARIABLE_NAME_CHARS_MAX: usize = 128;
 
 /// The shortest retention (Kinesis).
 pub const RETENTION_MIN: Duration = Duration::from_hours(24);
+/// The least quota of disk: a few streams with a record each have room.
+pub const DISK_QUOTA_BYTES_MIN: u64 = 16 << 20;
+/// The least that a stream's retention in bytes can be: its log has eight segments of the smallest size then.
+pub const RETENTION_BYTES_MIN: u64 = 8 << 20;
+/// The most: 1 PiB, more than a disk has.
+pub const RETENTION_BYTES_MAX: u64 = 1 << 50;
 /// The longest retention (Kinesis: 365 days).
 pub const RETENTION_MAX: Duration = Duration::from_hours(8760);
 

@@ -2,6 +2,7 @@
 //!
 //! Here the rooms are introduced to each other; none of them knows this one.
 
+mod aids;
 mod apply;
 mod demand;
 mod expiry;
@@ -19,22 +20,27 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Clock;
 use tidemill_stream::demand::DemandRules;
+use tidemill_stream::encryption::Encryption;
 use tidemill_stream::engine::embedded::{Embedded, EmbeddedOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::engine::{Change, DocumentError, Durability, Engine, Expect, Key};
+use tidemill_stream::keys::Keyring;
 use tidemill_stream::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{Level, error, info, warn};
 
+pub use self::aids::TestingAids;
 pub(crate) use self::apply::{read_functions, versions};
 pub use self::progress::Ends;
 use crate::deploy::Inventory;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
 use crate::http::{
-    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, StatusProvider,
+    Access, ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, Quotas,
+    StatusProvider,
 };
 use crate::limits::{DOOR_STOP_DEADLINE, UPKEEP_STOP_DEADLINE};
 use crate::status::{Board, FunctionReport, Report, StreamReport, TriggerReport};
@@ -63,6 +69,12 @@ pub enum Place {
 pub struct NodeOptions {
     /// Where it keeps what it is given.
     pub place: Place,
+    /// Bytes of disk that its records may take, if that is limited.
+    pub disk_quota_bytes: Option<u64>,
+    /// The keys that streams may be encrypted with.
+    pub keys: Keyring,
+    /// Who may use the Kinesis API.
+    pub access: Access,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Names by which it may be asked, beside its address and localhost, while only its own machine reaches it.
@@ -75,6 +87,12 @@ pub struct NodeOptions {
     pub orders: Option<ApplyOrders>,
     /// When shards of on-demand streams are split and merged.
     pub demand: DemandRules,
+    /// How many shards and on-demand streams the API makes.
+    pub quotas: Quotas,
+    /// What the shards of streams that do not say take and give.
+    pub capacity: Capacity,
+    /// What is wrong on purpose.
+    pub aids: TestingAids,
 }
 
 /// Who applies a node's manifest when that is ordered over HTTP.
@@ -91,12 +109,18 @@ impl NodeOptions {
     pub fn in_memory() -> Self {
         Self {
             place: Place::Memory,
+            disk_quota_bytes: None,
+            keys: Keyring::default(),
+            access: Access::Anyone,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allowed_hosts: Vec::new(),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             orders: None,
             demand: DemandRules::default(),
+            quotas: Quotas::default(),
+            capacity: Capacity::default(),
+            aids: TestingAids::default(),
         }
     }
 }
@@ -112,7 +136,7 @@ pub struct Node {
     store: Store,
     functions: Functions,
     triggers: Triggers,
-    board: Board,
+    observer: Observer,
     door: Tasks,
     /// Looks at on-demand streams, and gives back what has expired.
     upkeep: Tasks,
@@ -135,12 +159,27 @@ pub struct Observer {
     functions: Functions,
     deployed: Deployed,
     board: Board,
+    /// The testing aids, as they are written on the command line.
+    aids: Arc<[String]>,
 }
 
 impl Observer {
     /// What the node's streams, functions and triggers are doing.
     pub fn status(&self) -> Report {
-        report(&self.store, &self.functions, &self.deployed, &self.board)
+        let Self { store, functions, deployed, board, aids } = self;
+        let now = store.clock().now();
+        let names: Vec<FunctionName> = deployed.lock().keys().cloned().collect();
+        let function = |name: &FunctionName| {
+            let version = functions.version(name)?.to_string();
+            Some(FunctionReport { name: name.to_string(), version })
+        };
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            testing_aids: aids.to_vec(),
+            streams: store.streams().iter().map(|stream| StreamReport::of(stream, store.taken(stream))).collect(),
+            functions: names.iter().filter_map(function).collect(),
+            triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
+        }
     }
 
     /// The last lines of at least this level of all functions, each with its function's name: at most so many, by time.
@@ -160,18 +199,19 @@ impl Observer {
 impl Node {
     /// Opens what is kept, starts the rooms and the door. Functions and triggers come with [`Node::apply`].
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
-        let clock = Clock::system();
-        let (place, opened_clock) = (options.place.clone(), clock.clone());
-        // Opening recovers logs and reads files.
-        let opened = tokio::task::spawn_blocking(move || Opened::open(&place, opened_clock)).await?;
-        let Opened { engine, embedded, functions, scratch } = opened?;
-        let store = Store::open(engine, clock.clone()).await.context("cannot open the store")?;
+        let clock = Clock::system_with(options.aids.clock);
+        let Opened { engine, embedded, functions, scratch } = opened(&options, clock.clone()).await?;
+        let store = Store::open_with(engine, clock.clone(), options.capacity).await;
+        let store = store.context("cannot open the store")?;
+        warn_of_missing_keys(&store, &options.keys);
         let iterator_key = iterator_key(&store).await.context("cannot keep the key of shard iterators")?;
         let defaults = Defaults::new(&options.account, &options.region)?;
         let listener = TcpListener::bind(options.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", options.listen))?;
         let address = listener.local_addr()?;
 
+        let aids: Arc<[String]> = options.aids.told().into();
+        TestingAids::warn(&aids);
         let (board, deployed) = (Board::new(), Deployed::default());
         let kept = kept_triggers(&store).await.context("cannot read the triggers that are kept")?;
         let present = Present::new(&store, &functions, &deployed, kept);
@@ -182,19 +222,31 @@ impl Node {
             telemetry::register_engine(&mut registry, Arc::clone(engine));
         }
         let metrics = HttpMetrics::register(&mut registry);
+        let observer = Observer {
+            store: store.clone(),
+            functions: functions.clone(),
+            deployed: Arc::clone(&deployed),
+            board: board.clone(),
+            aids,
+        };
         let ingest = Ingest::default();
         let door = Tasks::new();
         let state = HttpState {
             store: store.clone(),
             defaults,
+            access: options.access,
             iterator_key,
             metrics,
             registry: Arc::new(registry),
-            status: status_provider(&store, &functions, &deployed, &board),
+            status: status_provider(observer.clone()),
             deployment: deployment_access(&present, options.orders),
             ingest: ingest.clone(),
             log: logs::provider(&functions, &door.stopping()),
             hosts: options.allowed_hosts,
+            keys: options.keys,
+            quotas: options.quotas,
+            delays: options.aids.delays(),
+            errors: options.aids.injected(),
             limits: HttpLimits::default(),
         };
         let upkeep = Tasks::new();
@@ -205,7 +257,7 @@ impl Node {
             store,
             functions,
             triggers,
-            board,
+            observer,
             door,
             upkeep,
             ingest,
@@ -239,18 +291,12 @@ impl Node {
 
     /// What the node's streams, functions and triggers are doing.
     pub fn status(&self) -> Report {
-        self.observer().status()
+        self.observer.status()
     }
 
     /// Looks at the node while it runs.
     pub fn observer(&self) -> Observer {
-        let Self { store, functions, deployed, board, .. } = self;
-        Observer {
-            store: store.clone(),
-            functions: functions.clone(),
-            deployed: Arc::clone(deployed),
-            board: board.clone(),
-        }
+        self.observer.clone()
     }
 
     /// Stops: no new requests, those in work end; then the triggers, between two batches.
@@ -272,6 +318,24 @@ impl Node {
     }
 }
 
+/// Opening recovers logs and reads files, on a thread of its own.
+async fn opened(options: &NodeOptions, clock: Clock) -> anyhow::Result<Opened> {
+    let place = options.place.clone();
+    let (quota_bytes, keys) = (options.disk_quota_bytes, options.keys.clone());
+    let options = EmbeddedOptions { quota_bytes, keys, ..EmbeddedOptions::default() };
+    tokio::task::spawn_blocking(move || Opened::open(&place, options, clock)).await?
+}
+
+fn warn_of_missing_keys(store: &Store, keys: &Keyring) {
+    for stream in store.streams() {
+        if let Some(Encryption { key_id, key }) = stream.encryption.as_ref().filter(|given| !keys.holds(given.key)) {
+            let name = crate::encryption_keys::name_of(key_id);
+            let what = if keys.named(name).is_some() { "another key has this name now" } else { "it was not given" };
+            warn!(stream = %stream.name, key_id, print = %key, "the stream is encrypted with a key that is not there: {what}");
+        }
+    }
+}
+
 /// Compiled functions, in the data folder.
 const FUNCTIONS: &str = "functions";
 /// What the node has in the data folder beside the engine.
@@ -286,10 +350,10 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(place: &Place, clock: Clock) -> anyhow::Result<Self> {
+    fn open(place: &Place, options: EmbeddedOptions, clock: Clock) -> anyhow::Result<Self> {
         match place {
             Place::Folder(folder) => {
-                let engine = Embedded::open(folder, clock, EmbeddedOptions::default());
+                let engine = Embedded::open(folder, clock, options);
                 let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
                 let functions = open_functions(&folder.join(FUNCTIONS))?;
                 let engine = Arc::new(engine);
@@ -347,9 +411,8 @@ fn read_iterator_key(value: &[u8]) -> anyhow::Result<IteratorKey> {
     Ok(IteratorKey::from_bytes(key))
 }
 
-fn status_provider(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> StatusProvider {
-    let (store, functions, deployed, board) = (store.clone(), functions.clone(), Arc::clone(deployed), board.clone());
-    Arc::new(move || serde_json::to_value(report(&store, &functions, &deployed, &board)).unwrap_or_default())
+fn status_provider(observer: Observer) -> StatusProvider {
+    Arc::new(move || serde_json::to_value(observer.status()).unwrap_or_default())
 }
 
 fn deployment_access(present: &Present, orders: Option<ApplyOrders>) -> DeploymentAccess {
@@ -362,19 +425,4 @@ fn deployment_access(present: &Present, orders: Option<ApplyOrders>) -> Deployme
         shown
     };
     DeploymentAccess { shown: Arc::new(shown), orders: orders.map(|orders| orders.orders) }
-}
-
-fn report(store: &Store, functions: &Functions, deployed: &Deployed, board: &Board) -> Report {
-    let now = store.clock().now();
-    let names: Vec<FunctionName> = deployed.lock().keys().cloned().collect();
-    let function = |name: &FunctionName| {
-        let version = functions.version(name)?.to_string();
-        Some(FunctionReport { name: name.to_string(), version })
-    };
-    Report {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        streams: store.streams().iter().map(|stream| StreamReport::of(stream, store.taken(stream))).collect(),
-        functions: names.iter().filter_map(function).collect(),
-        triggers: board.snapshot().into_iter().map(|row| TriggerReport::of(row, now)).collect(),
-    }
 }

@@ -93,6 +93,10 @@ pub struct ShardStatus {
     pub emitted: u64,
     /// Times that records had expired before they were delivered.
     pub skips: u64,
+    /// Records that begin as aggregates and are none; they were delivered as they are.
+    pub malformed: u64,
+    /// User records that were left out with their aggregate, as one of it belongs to another shard.
+    pub misplaced: u64,
 }
 
 impl ShardStatus {
@@ -107,6 +111,8 @@ impl ShardStatus {
             failures: 0,
             emitted: 0,
             skips: 0,
+            malformed: 0,
+            misplaced: 0,
         }
     }
 

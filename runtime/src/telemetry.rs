@@ -124,7 +124,7 @@ type Read<T> = fn(&TriggerStatus) -> T;
 
 impl TriggerMetrics {
     /// Names, what they mean, and where they are on the board. The exposition adds `_total`.
-    const COUNTERS: [(&'static str, &'static str, Read<u64>); 5] = [
+    const COUNTERS: [(&'static str, &'static str, Read<u64>); 7] = [
         ("trigger_invocations", "Calls of the function, failed ones included", |row| row.status.invocations),
         ("trigger_records", "Records that were processed", |row| row.status.records),
         ("trigger_failures", "Calls of the function that failed, or whose outputs could not be put", |row| {
@@ -132,6 +132,14 @@ impl TriggerMetrics {
         }),
         ("trigger_emitted", "Records that the function put on other streams", |row| row.status.emitted),
         ("trigger_skips", "Times that records had expired before they were delivered", |row| row.status.skips),
+        ("trigger_malformed", "Records that begin as aggregates and are none; they are delivered as they are", |row| {
+            row.status.malformed
+        }),
+        (
+            "trigger_misplaced",
+            "User records that were left out, as their aggregate has records of another shard",
+            |row| row.status.misplaced,
+        ),
     ];
     const BEHIND: (&'static str, &'static str) =
         ("trigger_behind", "How long the oldest record that is known to wait has waited");
@@ -193,10 +201,16 @@ impl EngineMetrics {
         }),
     ];
     /// As of now.
-    const GAUGES: [Counted; 3] = [
+    const GAUGES: [Counted; 5] = [
         ("tail_bytes", "Bytes of frames in memory for readers at the tip", |counts| counts.tail_bytes),
         ("open_files", "Segment files that are kept open", |counts| counts.open_files),
         ("pending_bytes", "Bytes of appends that wait for their commit", |counts| counts.pending_bytes),
+        ("disk_bytes", "Bytes of disk that records take, with what is allocated ahead of them", |counts| {
+            counts.disk_bytes
+        }),
+        ("disk_quota_bytes", "Bytes of disk that records may take; 0 where nothing limits them", |counts| {
+            counts.disk_quota_bytes.unwrap_or(0)
+        }),
     ];
 }
 
@@ -298,6 +312,8 @@ mod tests {
             ("tail_bytes", "gauge", counts.tail_bytes),
             ("open_files", "gauge", counts.open_files),
             ("pending_bytes", "gauge", 0),
+            ("disk_bytes", "gauge", counts.disk_bytes),
+            ("disk_quota_bytes", "gauge", 0),
         ] {
             let family = name.trim_end_matches("_total");
             for line in [format!("tidemill_{name} {value}"), format!("# TYPE tidemill_{family} {kind}")] {

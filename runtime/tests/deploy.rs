@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidemill::deploy::{LoadError, Manifest, Start, TokenSpec};
+use tidemill::deploy::{LoadError, Manifest, Semantics, ShardsSpec, Start, TokenSpec};
 use tidemill::http::{Origin, Origins, TokenDigest};
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Timestamp;
 
 /// Every `golden/NAME.yaml` is refused with exactly the text in `golden/NAME.txt`.
@@ -40,6 +41,7 @@ fn a_full_manifest_is_read() {
 streams:
   orders: { shards: 4, retention: 48h }
   plain:
+  large: { mode: on-demand, retention_bytes: 10GiB, capacity: provisioned }
 functions:
   score:
     path: functions/score
@@ -48,13 +50,17 @@ functions:
     config: { threshold: "5.5" }
   tell: { path: /opt/tell.wasm }
 triggers:
-  - { name: score-orders, stream: orders, function: score, start: trim-horizon, batch_size: 7 }
+  - { name: score-orders, stream: orders, function: score, start: trim-horizon, batch_size: 7, semantics: lambda }
   - { name: tell-plain, stream: plain, function: tell, start: 2026-11-22T00:00:00Z }
 "#;
     let manifest = Manifest::parse("deploy.yaml", Path::new("demo"), text).unwrap();
-    let [orders, plain] = manifest.streams.as_slice() else { panic!("{manifest:?}") };
-    assert_eq!((orders.name.as_str(), orders.shards, orders.retention.as_secs()), ("orders", 4, 48 * 3600));
-    assert_eq!((plain.name.as_str(), plain.shards, plain.retention.as_secs()), ("plain", 1, 24 * 3600));
+    let [orders, plain, large] = manifest.streams.as_slice() else { panic!("{manifest:?}") };
+    assert_eq!((orders.name.as_str(), orders.shards), ("orders", ShardsSpec::Provisioned(4)));
+    assert_eq!((orders.retention.as_secs(), orders.retention_bytes), (48 * 3600, None));
+    assert_eq!((plain.name.as_str(), plain.shards), ("plain", ShardsSpec::Provisioned(1)));
+    assert_eq!((plain.retention.as_secs(), plain.retention_bytes), (24 * 3600, None));
+    assert_eq!((orders.capacity, large.capacity), (None, Some(Capacity::Provisioned)));
+    assert_eq!((large.shards, large.retention_bytes), (ShardsSpec::OnDemand, Some(10 << 30)));
     let [score, tell] = manifest.functions.as_slice() else { panic!("{manifest:?}") };
     assert_eq!(score.path, Path::new("demo/functions/score"));
     assert_eq!((score.memory_bytes, score.timeout), (32 << 20, Duration::from_millis(1500)));
@@ -63,6 +69,7 @@ triggers:
     assert_eq!((tell.memory_bytes, tell.timeout), (64 << 20, Duration::from_secs(5)));
     let [first, second] = manifest.triggers.as_slice() else { panic!("{manifest:?}") };
     assert_eq!((first.start, first.batch_records_max), (Start::TrimHorizon, 7));
+    assert_eq!((first.semantics, second.semantics), (Semantics::Lambda, Semantics::Tidemill));
     assert_eq!(second.start, Start::At(Timestamp::from_millis(1_795_305_600_000)));
     assert_eq!((second.stream.as_str(), second.function.as_str(), second.batch_records_max), ("plain", "tell", 100));
 }

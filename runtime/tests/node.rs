@@ -19,6 +19,7 @@ use tidemill::functions::FunctionName;
 use tidemill::node::{Node, NodeOptions, Place};
 use tidemill::status::Report;
 use tidemill_client::{Client, PutRecord, Start};
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::demand::DemandRules;
 use tidemill_stream::limits::RETENTION_DEFAULT;
 use tidemill_stream::name::StreamName;
@@ -36,8 +37,33 @@ async fn a_node_starts_with_a_stream_that_a_client_has_changed() {
     node.apply(&manifest("streams: { events: { shards: 2 }, other: }")).await.unwrap();
     let names: Vec<String> = node.status().streams.into_iter().map(|stream| stream.name).collect();
     assert_eq!(names, ["events", "other"]);
-    node.apply(&manifest("streams: { events: { shards: 4 }, other: }")).await.unwrap();
-    assert_eq!(node.status().streams[0].open_shards, 3, "an on-demand stream sets its own shards");
+    assert_eq!(node.status().streams[0].open_shards, 2, "the manifest has the last word");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_changes_with_the_manifest_while_the_node_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = |stream: &str| {
+        Manifest::parse("deploy.yaml", folder.path(), &format!("streams: {{ events: {{ {stream} }} }}")).unwrap()
+    };
+    let name = StreamName::parse("events").unwrap();
+    let mut node = Node::start(NodeOptions::in_memory()).await.unwrap();
+    for (stream, mode, shards, bytes) in [
+        ("mode: on-demand, retention_bytes: 1GiB", StreamMode::OnDemand, 4, Some(1 << 30)),
+        ("shards: 3, retention_bytes: 1GiB", StreamMode::Provisioned, 3, Some(1 << 30)),
+        ("shards: 3, retention_bytes: 8MiB", StreamMode::Provisioned, 3, Some(8 << 20)),
+        ("mode: on-demand", StreamMode::OnDemand, 3, None),
+        ("mode: provisioned", StreamMode::Provisioned, 1, None),
+    ] {
+        let manifest = manifest(stream);
+        node.apply(&manifest).await.unwrap();
+        let found = node.store().stream(&name).unwrap();
+        let open = found.open_shards().count();
+        assert_eq!((found.mode, open, found.retention_bytes), (mode, shards, bytes), "{stream}");
+        let again = node.apply(&manifest).await.unwrap();
+        assert!(!again.has_changes(), "{stream}: {again:?}");
+    }
     node.stop().await;
 }
 
@@ -196,6 +222,27 @@ async fn another_number_of_shards_is_reached_by_splits_and_merges() {
         assert_eq!(node.status().streams[0].open_shards, shards as usize);
         let again = node.apply(&house.manifest(&manifest(shards, "recorder.wasm", ""))).await.unwrap();
         assert!(!again.has_changes(), "{again:?}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_has_the_capacity_that_its_manifest_says_or_that_of_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = NodeOptions { capacity: Capacity::Provisioned, ..NodeOptions::in_memory() };
+    let mut node = Node::start(options).await.unwrap();
+    let name = StreamName::parse("events").unwrap();
+    for (stream, capacity) in [
+        ("capacity: unlimited", Capacity::Unlimited),
+        ("capacity: provisioned", Capacity::Provisioned),
+        ("capacity: unlimited", Capacity::Unlimited),
+        ("shards: 1", Capacity::Provisioned),
+    ] {
+        let manifest = format!("streams: {{ events: {{ {stream} }} }}");
+        let manifest = Manifest::parse("deploy.yaml", folder.path(), &manifest).unwrap();
+        assert!(node.apply(&manifest).await.unwrap().has_changes());
+        assert_eq!(node.store().capacity(&node.store().stream(&name).unwrap()), capacity, "{stream}");
+        assert!(!node.apply(&manifest).await.unwrap().has_changes());
     }
     node.stop().await;
 }
@@ -373,7 +420,7 @@ async fn put_goes_on_at_its_checkpoint_and_status_shows_the_rest() {
 async fn check_says_all_that_is_wrong() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bad_range.yaml");
     let run = program::run(&["check", golden.to_str().unwrap()], "").await;
-    assert_eq!((run.code, run.stderr.lines().count(), run.stdout.as_str()), (1, 8, ""), "{}", run.stderr);
+    assert_eq!((run.code, run.stderr.lines().count(), run.stdout.as_str()), (1, 9, ""), "{}", run.stderr);
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy.yaml");
     let run = program::run(&["check", demo.to_str().unwrap()], "").await;
     assert_eq!(run.code, 0, "{}", run.stderr);

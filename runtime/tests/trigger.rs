@@ -1,5 +1,7 @@
 //! Triggers over the memory engine, with closures as functions and paused time.
 
+#[path = "trigger/aggregated.rs"]
+mod aggregated;
 #[path = "trigger/lineage.rs"]
 mod lineage;
 mod rig;

@@ -42,20 +42,40 @@ impl Timestamp {
     }
 }
 
+/// How far a clock is ahead of the system's, or behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockOffset {
+    /// So far ahead.
+    Ahead(Duration),
+    /// So far behind.
+    Behind(Duration),
+}
+
+impl Default for ClockOffset {
+    fn default() -> Self {
+        Self::Ahead(Duration::ZERO)
+    }
+}
+
 /// Where the time comes from: the system, or a test's hand.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    System,
+    System(ClockOffset),
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The system's clock.
     pub const fn system() -> Self {
-        Self(Source::System)
+        Self::system_with(ClockOffset::Ahead(Duration::ZERO))
+    }
+
+    /// The system's clock, so far ahead or behind.
+    pub const fn system_with(offset: ClockOffset) -> Self {
+        Self(Source::System(offset))
     }
 
     /// A clock that stands still until [`Clock::set`] moves it; its clones move with it.
@@ -64,13 +84,18 @@ impl Clock {
     }
 
     /// The time now. A system clock before 1970 reads as 1970.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks for the time")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-            }
+            Source::System(ClockOffset::Ahead(offset)) => system_now().plus(*offset),
+            Source::System(ClockOffset::Behind(offset)) => system_now().minus(*offset),
+            Source::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The time now as others know it, without the offset.
+    pub fn now_elsewhere(&self) -> Timestamp {
+        match &self.0 {
+            Source::System(_) => system_now(),
             Source::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
         }
     }
@@ -79,6 +104,31 @@ impl Clock {
     pub fn set(&self, time: Timestamp) {
         if let Source::Manual(millis) = &self.0 {
             millis.store(time.0, Ordering::SeqCst);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks for the time")]
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_with_an_offset_goes_like_the_systems_and_knows_it() {
+        let hour = Duration::from_hours(1);
+        for offset in [ClockOffset::Ahead(hour), ClockOffset::Behind(hour)] {
+            let clock = Clock::system_with(offset);
+            let (before, shifted, after) = (clock.now_elsewhere(), clock.now(), Clock::system().now());
+            let around = match offset {
+                ClockOffset::Ahead(hour) => [before.plus(hour), after.plus(hour)],
+                ClockOffset::Behind(hour) => [before.minus(hour), after.minus(hour)],
+            };
+            assert!(around[0] <= shifted && shifted <= around[1], "{offset:?}: {shifted:?} is not in {around:?}");
         }
     }
 }

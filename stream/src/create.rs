@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{DocumentError, Expect, Generation, Revision, StreamId};
+use crate::attached::{self, Attached, Tags};
+use crate::engine::{Change, DocumentError, Durability, Expect, Generation, Revision, StreamId};
 use crate::error::StoreError;
-use crate::limits::SHARDS_PER_STREAM_MAX;
+use crate::limits::{SHARDS_PER_STREAM_MAX, TAGS_MAX};
 use crate::name::StreamName;
+use crate::settings::Settings;
 use crate::shard::{HashRange, Shard, ShardIndex};
 use crate::store::Store;
 use crate::stream::{Routes, Stream, StreamMode, StreamStatus};
@@ -25,9 +27,32 @@ pub enum CreateStreamError {
         /// The most.
         max: u32,
     },
+    /// More tags than a stream may have.
+    #[error("a stream has at most {max} tags, not {given}")]
+    TooManyTags {
+        /// How many were given.
+        given: usize,
+        /// The most.
+        max: usize,
+    },
     /// The engine failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a new stream shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStream {
+    /// How many shards it begins with.
+    pub shards: u32,
+    /// Who sets the number of shards.
+    pub mode: StreamMode,
+    /// How long its records are kept.
+    pub retention: Duration,
+    /// What its owner sets beside that.
+    pub settings: Settings,
+    /// Its labels.
+    pub tags: Tags,
 }
 
 impl Store {
@@ -39,23 +64,32 @@ impl Store {
         mode: StreamMode,
         retention: Duration,
     ) -> Result<Arc<Stream>, CreateStreamError> {
-        let (store, name) = (self.clone(), name.clone());
-        self.to_the_end(async move { store.create(&name, shards, mode, retention).await }).await
+        let (settings, tags) = (Settings::default(), Tags::new());
+        self.create_stream_as(name, NewStream { shards, mode, retention, settings, tags }).await
     }
 
-    async fn create(
-        &self,
-        name: &StreamName,
-        shards: u32,
-        mode: StreamMode,
-        retention: Duration,
-    ) -> Result<Arc<Stream>, CreateStreamError> {
-        if !(1..=SHARDS_PER_STREAM_MAX).contains(&shards) {
-            return Err(CreateStreamError::ShardCount { given: shards, max: SHARDS_PER_STREAM_MAX });
+    /// Like [`Store::create_stream`], with all that can be said of a new stream.
+    pub async fn create_stream_as(&self, name: &StreamName, new: NewStream) -> Result<Arc<Stream>, CreateStreamError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.create(&name, new).await }).await
+    }
+
+    async fn create(&self, name: &StreamName, new: NewStream) -> Result<Arc<Stream>, CreateStreamError> {
+        let NewStream { shards, tags, .. } = &new;
+        if !(1..=SHARDS_PER_STREAM_MAX).contains(shards) {
+            return Err(CreateStreamError::ShardCount { given: *shards, max: SHARDS_PER_STREAM_MAX });
         }
-        let mut stream = self.new_stream(name, shards, mode, retention)?;
-        match self.change(stream.key(), Expect::Absent, Some(stream.encode())).await {
-            Ok(revision) => stream.revision = revision,
+        if tags.len() > TAGS_MAX {
+            return Err(CreateStreamError::TooManyTags { given: tags.len(), max: TAGS_MAX });
+        }
+        let mut stream = self.new_stream(name, &new)?;
+        let document = Change { key: stream.key(), expect: Expect::Absent, value: Some(stream.encode()) };
+        let labels = Attached::tagged(new.tags).encode();
+        let labels =
+            labels.map(|value| Change { key: attached::key_of(stream.id), expect: Expect::Absent, value: Some(value) });
+        let changes: Vec<Change> = [document].into_iter().chain(labels).collect();
+        match self.change_all(&changes, Durability::Synced).await {
+            Ok(revisions) => stream.revision = revisions.first().copied().unwrap_or(Revision(0)),
             Err(DocumentError::Conflict { .. }) => return Err(CreateStreamError::Exists(name.clone())),
             Err(error) => return Err(StoreError::from(error).into()),
         }
@@ -87,13 +121,8 @@ impl Store {
         }
     }
 
-    fn new_stream(
-        &self,
-        name: &StreamName,
-        shards: u32,
-        mode: StreamMode,
-        retention: Duration,
-    ) -> Result<Stream, StoreError> {
+    fn new_stream(&self, name: &StreamName, new: &NewStream) -> Result<Stream, StoreError> {
+        let NewStream { shards, mode, retention, settings, tags: _ } = new.clone();
         let created = self.clock().now();
         let shards_per_log = self.engine().capabilities().shards_per_log.max(1);
         let shard = |(index, range)| Shard { index: ShardIndex(index), range, created, parents: vec![], closed: None };
@@ -104,6 +133,10 @@ impl Store {
             mode,
             created,
             retention,
+            retention_bytes: None,
+            encryption: None,
+            capacity: None,
+            settings: settings.of_mode(mode),
             shards: (0..).zip(HashRange::uniform(shards)).map(shard).collect(),
             shards_per_log,
             generations: vec![Generation::FIRST; shards.div_ceil(shards_per_log) as usize],

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::{DocumentError, Expect};
+use crate::attached;
+use crate::engine::{Change, DocumentError, Durability, Expect};
 use crate::error::{NoStream, StoreError};
 use crate::name::StreamName;
 use crate::store::Store;
@@ -14,20 +15,51 @@ pub enum DeleteStreamError {
     /// There is none of this name.
     #[error(transparent)]
     NoStream(#[from] NoStream),
+    /// It has consumers, and only a stream without any was to be deleted.
+    #[error("the stream '{name}' has {consumers} registered consumers")]
+    HasConsumers {
+        /// The stream.
+        name: StreamName,
+        /// How many.
+        consumers: usize,
+    },
     /// The engine failed. The deletion goes on at the next start.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// Which registered consumers a stream may have that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consumers {
+    Any,
+    None,
+}
+
 impl Store {
-    /// Deletes a stream with all its records.
+    /// Deletes a stream with all its records, and all that hangs on it.
     pub async fn delete_stream(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
-        let (store, name) = (self.clone(), name.clone());
-        self.to_the_end(async move { store.delete(&name).await }).await
+        self.delete_stream_where(name, Consumers::Any).await
     }
 
-    async fn delete(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
+    /// Like [`Store::delete_stream`], where no consumer is registered.
+    pub async fn delete_stream_without_consumers(&self, name: &StreamName) -> Result<(), DeleteStreamError> {
+        self.delete_stream_where(name, Consumers::None).await
+    }
+
+    async fn delete_stream_where(&self, name: &StreamName, allowed: Consumers) -> Result<(), DeleteStreamError> {
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.delete(&name, allowed).await }).await
+    }
+
+    async fn delete(&self, name: &StreamName, allowed: Consumers) -> Result<(), DeleteStreamError> {
         let known = self.stream(name)?;
+        let _attaching = self.attaching().wait(known.id).await;
+        if allowed == Consumers::None {
+            let consumers = self.attached(&known).await?.consumers_count();
+            if consumers > 0 {
+                return Err(DeleteStreamError::HasConsumers { name: name.clone(), consumers });
+            }
+        }
         // Forgotten first: nothing is put into a stream that may be marked already.
         self.forget(&known);
         let turn = self.turns().wait(known.id).await;
@@ -50,6 +82,7 @@ impl Store {
             Ok(stream) => {
                 self.finish_deletion(&stream).await?;
                 self.turns().forget(stream.id);
+                self.attaching().forget(stream.id);
                 Ok(())
             }
             // Someone else was faster: with the same, or with a change after which this one means another stream.
@@ -79,7 +112,9 @@ impl Store {
         for log in stream.logs() {
             self.engine().log_drop(log).await?;
         }
-        match self.change(stream.key(), Expect::At(stream.revision), None).await {
+        let document = Change { key: stream.key(), expect: Expect::At(stream.revision), value: None };
+        let changes = [document, attached::removal(stream.id)];
+        match self.change_all(&changes, Durability::Synced).await {
             // A document that is being deleted only ever goes: someone else has finished.
             Ok(_) | Err(DocumentError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),

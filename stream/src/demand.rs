@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use self::heat::{Heat, Step};
 use crate::clock::Timestamp;
 use crate::engine::StreamId;
+use crate::reshard::plan;
 use crate::store::Store;
 use crate::stream::{Stream, StreamMode, StreamStatus};
 
@@ -84,11 +85,11 @@ fn is_scaled(stream: &Stream) -> bool {
 }
 
 async fn take(store: &Store, stream: &Stream, step: Step) {
-    let done = match step {
-        Step::Split { shard, at } => store.split_on_demand(&stream.name, shard, at).await,
-        Step::Merge { one, other } => store.merge_on_demand(&stream.name, one, other).await,
+    let plan = move |stream: &Stream| match step {
+        Step::Split { shard, at } => plan::split(stream, shard, at).map(Some),
+        Step::Merge { one, other } => plan::merge(stream, one, other).map(Some),
     };
-    match (done, step) {
+    match (store.reshard(&stream.name, StreamMode::OnDemand, plan).await, step) {
         (Ok(_), Step::Split { shard, .. }) => info!(stream = %stream.name, %shard, "a shard was hot and is split"),
         (Ok(_), Step::Merge { one, other }) => {
             info!(stream = %stream.name, %one, %other, "two neighbours were idle and are one shard now");

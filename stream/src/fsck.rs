@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::attached::{self, Attached};
 use crate::cursor::{self, TriggerId};
 use crate::engine::embedded::fsck::{Check, DocumentsFound, LogEnd};
 pub use crate::engine::embedded::fsck::{Counts, FsckError, Progress, Severity};
@@ -113,11 +114,13 @@ struct Known {
 impl Known {
     fn take(&mut self, above: Above<'_>, key: &str, revision: Revision, value: &[u8]) -> Result<(), String> {
         if let Some(name) = key.strip_prefix(stream::PREFIX) {
-            let name = StreamName::parse(name).map_err(|error| error.to_string())?;
+            let name = StreamName::parse_qualified(name).map_err(|error| error.to_string())?;
             let stream = Stream::decode(name, revision, value).map_err(|error| error.to_string())?;
             self.streams.insert(stream.id, stream);
         } else if key.starts_with(cursor::PREFIX) {
             self.cursors.push(cursor::decode(key, value)?);
+        } else if key.starts_with(attached::PREFIX) {
+            Attached::decode(value).map_err(|error| error.to_string())?;
         } else if let Some((trigger, stream)) = (above.trigger)(key, value)? {
             self.triggers.insert(trigger, stream);
         }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// Characters of a partition key (Kinesis).
 pub const PARTITION_KEY_CHARS_MAX: usize = 256;
-/// Data and partition key of one record (Kinesis: 1 MiB, the default of `MaxRecordSizeInKiB`).
-pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Data and partition key of one record, unless its stream says otherwise (Kinesis: the default of `MaxRecordSizeInKiB`).
+pub const RECORD_BYTES_DEFAULT: usize = 1 << 20;
+/// The most that a stream may say (Kinesis: 10 MiB).
+pub const RECORD_BYTES_MAX: usize = 10 << 20;
 /// Records of one put (Kinesis `PutRecords`).
 pub const PUT_RECORDS_MAX: usize = 500;
 /// Data and partition keys of one put (Kinesis `PutRecords`).
@@ -14,12 +16,32 @@ pub const PUT_BYTES_MAX: usize = 10 << 20;
 pub const READ_RECORDS_MAX: usize = 10_000;
 /// Data and partition keys that one read returns (Kinesis `GetRecords`).
 pub const READ_BYTES_MAX: usize = 10 << 20;
+/// User records of one aggregated record that is taken apart, and entries of each of its tables: 40 bytes each in the largest.
+pub const AGGREGATE_RECORDS_MAX: usize = 1 << 18;
 /// Shards of one stream (Kinesis `UpdateShardCount`).
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
 /// Shards that an on-demand stream begins with, and keeps at least (Kinesis).
 pub const ON_DEMAND_SHARDS_MIN: u32 = 4;
 /// Shards that an on-demand stream grows to at most (Kinesis: a write capacity of 200 MB/s by default).
 pub const ON_DEMAND_SHARDS_MAX: u32 = 200;
+/// Records that a shard with limits takes in a second (Kinesis).
+pub const SHARD_IN_RECORDS_PER_S: u64 = 1000;
+/// Data and partition keys that it takes in a second (Kinesis).
+pub const SHARD_IN_BYTES_PER_S: u64 = 1 << 20;
+/// Reads of it in a second (Kinesis `GetRecords`).
+pub const SHARD_OUT_READS_PER_S: u64 = 5;
+/// Data and partition keys that it gives in a second (Kinesis).
+pub const SHARD_OUT_BYTES_PER_S: u64 = 2 << 20;
+/// From so many shards of a stream on, what is known of those that have rested is dropped.
+pub const ALLOWANCES_SWEEP_MIN: usize = 64;
+/// Tags of one stream or consumer (Kinesis).
+pub const TAGS_MAX: usize = 50;
+/// Registered consumers of one stream (Kinesis).
+pub const CONSUMERS_MAX: usize = 20;
+/// The same of an on-demand stream where the account has committed itself to a least throughput (Kinesis).
+pub const CONSUMERS_COMMITTED_MAX: usize = 50;
+/// How long such a commitment lasts at least (Kinesis).
+pub const COMMITMENT_MIN: Duration = Duration::from_hours(24);
 /// Shards that one stream lists, open and closed.
 pub const SHARDS_LISTED_MAX: usize = 50_000;
 /// How often a log is sealed anew when it is fenced or in doubt.

@@ -1,5 +1,6 @@
 //! Putting records: routing by hash key, and the append.
 
+mod admit;
 mod once;
 
 use std::collections::BTreeMap;
@@ -7,18 +8,24 @@ use std::sync::Arc;
 
 use futures_util::future;
 
+use self::admit::Admission;
 pub(crate) use self::once::Rings;
 pub use self::once::{OnceKey, OncePut, PutOnceError};
+use crate::capacity::OverCapacity;
 use crate::engine::{Append, AppendError, Appended, LogId, MarkChange, Resolved};
 use crate::error::{Damaged, NoStream};
-use crate::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX, RECORD_BYTES_MAX};
+use crate::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, PUT_RECORDS_MAX, PUT_ROUTINGS_MAX};
 use crate::name::StreamName;
 use crate::record::Record;
 use crate::sequence::SequenceNumber;
+use crate::settings::Distribution;
 use crate::shard::{HashKey, ShardIndex};
 use crate::store::Store;
 use crate::stream::{Stream, StreamMode, StreamStatus};
 use crate::traffic::Taken;
+
+/// 2^128 over the golden ratio: multiples of it, modulo 2^128, lie evenly however many there are.
+const GOLDEN_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +42,15 @@ pub enum PutFailure {
     /// More is coming in than can be committed.
     #[error("{0}")]
     Throughput(String),
+    /// Its shard is at the limit that its stream has.
+    #[error(transparent)]
+    OverCapacity(#[from] OverCapacity),
     /// There is no space. The record may be put again when there is some.
     #[error("the disk is full: {0}")]
     Full(String),
+    /// The stream is encrypted with a key that the node was not given.
+    #[error("{0}")]
+    NoKey(String),
     /// The log is damaged. Putting the record again is of no use until somebody has mended it.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -95,22 +108,37 @@ impl Store {
     /// Appends records to the shards that their hash keys belong to. Returns what became of each, in order; those of
     /// one shard are appended in order, and are durable when they are reported as placed.
     pub async fn put(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
-        check_sizes(&records, PUT_RECORDS_MAX)?;
-        self.put_checked(name, records).await
+        self.put_at_most(PUT_RECORDS_MAX, name, records, Admission::Each).await
     }
 
     /// Like [`Store::put`], for as many records as an engine appends at once. Those that go to one log are appended all or
-    /// none: all of a stream where it has one log.
-    pub async fn put_many(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
-        check_sizes(&records, APPEND_RECORDS_MAX)?;
-        self.put_checked(name, records).await
+    /// none: all of a stream where it has one log. Where a shard is at its limit none is.
+    pub async fn put_whole(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
+        self.put_at_most(APPEND_RECORDS_MAX, name, records, Admission::Whole).await
     }
 
-    async fn put_checked(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
-        let hashes: Vec<HashKey> = records.iter().map(HashKey::of_record).collect();
+    /// Like [`Store::put_whole`], for records of the house itself: no limit of shards is asked, and nothing is counted
+    /// against it.
+    pub async fn put_many(&self, name: &StreamName, records: Vec<Record>) -> Result<Vec<PutOutcome>, PutError> {
+        self.put_at_most(APPEND_RECORDS_MAX, name, records, Admission::Free).await
+    }
+
+    async fn put_at_most(
+        &self,
+        records_max: usize,
+        name: &StreamName,
+        records: Vec<Record>,
+        admission: Admission,
+    ) -> Result<Vec<PutOutcome>, PutError> {
         let mut stream = self.writable(name)?;
-        let mut outcomes: Vec<Option<PutOutcome>> = vec![None; records.len()];
-        let mut waiting: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
+        check_sizes(&records, records_max, &stream)?;
+        let hashes = match stream.settings.distribution {
+            Distribution::PartitionKey => records.iter().map(HashKey::of_record).collect(),
+            Distribution::Even => self.spread(records.len()),
+        };
+        let mut outcomes = self.admit(&stream, &records, &hashes, admission);
+        let admitted = records.into_iter().enumerate().zip(&outcomes).filter(|(_, refused)| refused.is_none());
+        let mut waiting: Vec<(usize, Record)> = admitted.map(|(numbered, _)| numbered).collect();
         let mut unrouted = "the shard map keeps changing: put the record again".to_owned();
         for _ in 0..PUT_ROUTINGS_MAX {
             waiting = self.put_once(&stream, waiting, &hashes, &mut outcomes).await;
@@ -135,6 +163,12 @@ impl Store {
         }
         let unrouted = || Err(PutFailure::Internal(unrouted.clone()));
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unrouted)).collect())
+    }
+
+    /// Hash keys that lie evenly, whatever was put before.
+    fn spread(&self, count: usize) -> Vec<HashKey> {
+        let first = self.spread_count(count as u64);
+        (first..).take(count).map(|number| HashKey(u128::from(number).wrapping_mul(GOLDEN_STEP))).collect()
     }
 
     fn writable(&self, name: &StreamName) -> Result<Arc<Stream>, PutError> {
@@ -179,7 +213,7 @@ impl Store {
             return part.failed(&PutFailure::Internal(format!("the stream has no log {log}")));
         };
         let taken = part.taken();
-        let append = Append { records: part.records.clone(), marks };
+        let append = || Append { records: part.records.clone(), marks: marks.clone() };
         let placed = |part: Part, appended: &Appended| {
             self.traffic().count(stream.id, taken);
             if stream.mode == StreamMode::OnDemand {
@@ -188,7 +222,14 @@ impl Store {
             }
             part.placed(stream, appended)
         };
-        match self.engine().append(log, generation, append).await {
+        let mut appended = self.engine().append(log, generation, append()).await;
+        // What the log may give up makes room for what comes.
+        if matches!(appended, Err(AppendError::Full(_)))
+            && self.engine().expire(log).await.is_ok_and(|expired| expired.bytes > 0)
+        {
+            appended = self.engine().append(log, generation, append()).await;
+        }
+        match appended {
             Ok(appended) => placed(part, &appended),
             // A log that is gone went with its stream: the map says so when it is read again.
             Err(AppendError::Fenced { .. } | AppendError::NoLog(_)) => part.fenced(),
@@ -201,6 +242,7 @@ impl Store {
             Err(AppendError::Damaged(corruption)) => {
                 part.failed(&Damaged { stream: stream.name.clone(), corruption }.into())
             }
+            Err(error @ AppendError::NoKey { .. }) => part.failed(&PutFailure::NoKey(error.to_string())),
             Err(error @ AppendError::Full(_)) => part.failed(&PutFailure::Full(error.to_string())),
             Err(
                 error @ (AppendError::MarkConflict | AppendError::TooLarge { .. } | AppendError::Unavailable { .. }),
@@ -260,15 +302,16 @@ fn route(stream: &Stream, records: Vec<(usize, Record)>, hashes: &[HashKey]) -> 
     parts
 }
 
-fn check_sizes(records: &[Record], records_max: usize) -> Result<(), PutError> {
+fn check_sizes(records: &[Record], records_max: usize, stream: &Stream) -> Result<(), PutError> {
+    let max = stream.settings.record_bytes_max();
     if !(1..=records_max).contains(&records.len()) {
         return Err(PutError::Count { records: records.len(), max: records_max });
     }
     let mut total = 0;
     for (index, record) in records.iter().enumerate() {
         let bytes = record.size_bytes();
-        if bytes > RECORD_BYTES_MAX {
-            return Err(PutError::RecordTooLarge { index, bytes, max: RECORD_BYTES_MAX });
+        if bytes > max {
+            return Err(PutError::RecordTooLarge { index, bytes, max });
         }
         total += bytes;
     }

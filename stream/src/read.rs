@@ -128,6 +128,8 @@ fn unreadable(stream: &Stream, error: LogError) -> ReadError {
     match error {
         LogError::NoLog(_) => NoStream { name: stream.name.clone() }.into(),
         LogError::Corrupt(corruption) => StoreError::from(Damaged { stream: stream.name.clone(), corruption }).into(),
-        error @ (LogError::Io { .. } | LogError::Unavailable { .. }) => StoreError::from(error).into(),
+        error @ (LogError::Io { .. } | LogError::NoKey { .. } | LogError::Unavailable { .. }) => {
+            StoreError::from(error).into()
+        }
     }
 }

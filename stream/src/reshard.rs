@@ -6,7 +6,7 @@
 //! the next change, or by the next put that it stands in the way of. This module must not know who asks.
 
 mod finish;
-mod plan;
+pub(crate) mod plan;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use self::stored::StoredReshard;
 pub(crate) use self::turns::Turns;
-use crate::engine::{DocumentError, Expect};
+use crate::engine::DocumentError;
 use crate::error::{NoShard, NoStream, StoreError};
 use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
@@ -143,16 +143,6 @@ impl Store {
         self.reshard(name, StreamMode::Provisioned, move |stream| plan::split(stream, shard, new_start).map(Some)).await
     }
 
-    /// Like [`Store::split_shard`], of an on-demand stream.
-    pub(crate) async fn split_on_demand(
-        &self,
-        name: &StreamName,
-        shard: ShardIndex,
-        new_start: HashKey,
-    ) -> Result<Arc<Stream>, ReshardError> {
-        self.reshard(name, StreamMode::OnDemand, move |stream| plan::split(stream, shard, new_start).map(Some)).await
-    }
-
     /// Makes one shard of two open neighbours, in the order of their ranges. It is done when this returns.
     pub async fn merge_shards(
         &self,
@@ -161,16 +151,6 @@ impl Store {
         other: ShardIndex,
     ) -> Result<Arc<Stream>, ReshardError> {
         self.reshard(name, StreamMode::Provisioned, move |stream| plan::merge(stream, one, other).map(Some)).await
-    }
-
-    /// Like [`Store::merge_shards`], of an on-demand stream.
-    pub(crate) async fn merge_on_demand(
-        &self,
-        name: &StreamName,
-        one: ShardIndex,
-        other: ShardIndex,
-    ) -> Result<Arc<Stream>, ReshardError> {
-        self.reshard(name, StreamMode::OnDemand, move |stream| plan::merge(stream, one, other).map(Some)).await
     }
 
     /// Makes `target` open shards that share the hash space equally, by splits and merges. It is done when this returns.
@@ -183,7 +163,8 @@ impl Store {
         self.reshard(name, StreamMode::Provisioned, move |stream| plan::update(stream, target, scale)).await
     }
 
-    async fn reshard(
+    /// Changes the shards of a stream of this mode as planned.
+    pub(crate) async fn reshard(
         &self,
         name: &StreamName,
         mode: StreamMode,
@@ -224,26 +205,32 @@ impl Store {
     /// Says who sets the number of shards from now on. Those that are there stay. It is done when this returns.
     pub async fn set_mode(&self, name: &StreamName, mode: StreamMode) -> Result<Arc<Stream>, ReshardError> {
         let (store, name) = (self.clone(), name.clone());
-        self.to_the_end(async move { store.set_mode_in_turn(&name, mode).await }).await
+        let change = move |stream: &Stream| Stream {
+            mode,
+            settings: stream.settings.clone().of_mode(mode),
+            ..Stream::clone(stream)
+        };
+        self.to_the_end(async move { store.change_in_turn(&name, change).await.map(|(_, stream)| stream) }).await
     }
 
-    async fn set_mode_in_turn(&self, name: &StreamName, mode: StreamMode) -> Result<Arc<Stream>, ReshardError> {
+    /// Changes what a stream's document says beside its shards. Returns the stream before and behind that.
+    pub(crate) async fn change_in_turn(
+        &self,
+        name: &StreamName,
+        change: impl Fn(&Stream) -> Stream + Send + Sync,
+    ) -> Result<(Arc<Stream>, Arc<Stream>), ReshardError> {
         let known = self.stream(name)?;
         let _turn = self.turn_to_change(&known).await?;
         for _ in 0..CHANGE_TRIES_MAX {
             let stream = self.as_it_is(&known).await?.ok_or_else(|| NoStream { name: name.clone() })?;
-            if stream.mode == mode {
-                return Ok(stream);
+            let changed = change(&stream);
+            if changed == *stream {
+                return Ok((Arc::clone(&stream), stream));
             }
-            let mut changed = Stream { mode, ..Stream::clone(&stream) };
-            match self.change(changed.key(), Expect::At(stream.revision), Some(changed.encode())).await {
-                Ok(revision) => changed.revision = revision,
-                Err(DocumentError::Conflict { .. }) => continue,
-                Err(error) => return Err(StoreError::from(error).into()),
+            match self.replace(&stream, changed).await {
+                Err(DocumentError::Conflict { .. }) => {}
+                changed => return Ok((stream, changed.map_err(StoreError::from)?)),
             }
-            let changed = Arc::new(changed);
-            self.renew(&changed);
-            return Ok(changed);
         }
         Err(in_use(&known))
     }
@@ -267,15 +254,11 @@ impl Store {
 
     /// Writes down what shall be done; `None` when the document was changed meanwhile.
     async fn begin_reshard(&self, stream: &Stream, reshard: Reshard) -> Result<Option<Arc<Stream>>, StoreError> {
-        let mut begun = Stream { status: StreamStatus::Updating, reshard: Some(reshard), ..stream.clone() };
-        match self.change(begun.key(), Expect::At(stream.revision), Some(begun.encode())).await {
-            Ok(revision) => begun.revision = revision,
-            Err(DocumentError::Conflict { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let begun = Stream { status: StreamStatus::Updating, reshard: Some(reshard), ..stream.clone() };
+        match self.replace(stream, begun).await {
+            Err(DocumentError::Conflict { .. }) => Ok(None),
+            begun => Ok(begun.map(Some)?),
         }
-        let begun = Arc::new(begun);
-        self.renew(&begun);
-        Ok(Some(begun))
     }
 }
 

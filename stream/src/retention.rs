@@ -1,4 +1,4 @@
-//! How long a stream's records are kept, and what goes when they have expired.
+//! How long a stream's records are kept, and how many bytes of them, and what goes when they have expired.
 //!
 //! Promises that a change is whole: the document says it first, and the logs follow, at the latest when something expires
 //! or the store is opened anew. Must not know which lengths a caller may ask for.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Bound, DocumentError, Expect, LogError, ReadLimits};
+use crate::engine::{Bound, DocumentError, LogError, ReadLimits};
 use crate::error::{NoStream, StoreError};
 use crate::limits::CHANGE_TRIES_MAX;
 use crate::name::StreamName;
@@ -85,11 +85,15 @@ impl RetentionChange {
         if !is_right {
             return Err(SetRetentionError::WrongWay { name: stream.name.clone(), current, given });
         }
-        if stream.status == StreamStatus::Active {
-            Ok(())
-        } else {
-            Err(SetRetentionError::NotActive { name: stream.name.clone(), status: stream.status })
-        }
+        check_active(stream)
+    }
+}
+
+fn check_active(stream: &Stream) -> Result<(), SetRetentionError> {
+    if stream.status == StreamStatus::Active {
+        Ok(())
+    } else {
+        Err(SetRetentionError::NotActive { name: stream.name.clone(), status: stream.status })
     }
 }
 
@@ -100,22 +104,42 @@ impl Store {
         name: &StreamName,
         change: RetentionChange,
     ) -> Result<Arc<Stream>, SetRetentionError> {
+        let changed = move |stream: &Stream| {
+            change.check(stream)?;
+            Ok(Stream { retention: change.given(), ..stream.clone() })
+        };
         let (store, name) = (self.clone(), name.clone());
-        self.to_the_end(async move { store.change_retention(&name, change).await }).await
+        self.to_the_end(async move { store.change_kept(&name, changed).await }).await
     }
 
-    async fn change_retention(
+    /// Changes how many bytes of records a stream keeps at most, about; `None`: as many as come. They are counted as they
+    /// lie on the disk. The newest segment of each log stays in any case.
+    pub async fn set_retention_bytes(
         &self,
         name: &StreamName,
-        change: RetentionChange,
+        bytes: Option<u64>,
     ) -> Result<Arc<Stream>, SetRetentionError> {
+        let changed = move |stream: &Stream| {
+            check_active(stream)?;
+            Ok(Stream { retention_bytes: bytes, ..stream.clone() })
+        };
+        let (store, name) = (self.clone(), name.clone());
+        self.to_the_end(async move { store.change_kept(&name, changed).await }).await
+    }
+
+    /// Changes how a stream's records are kept: its document first, then its logs.
+    pub(crate) async fn change_kept<E: From<NoStream> + From<StoreError>>(
+        &self,
+        name: &StreamName,
+        changed: impl Fn(&Stream) -> Result<Stream, E> + Send + Sync,
+    ) -> Result<Arc<Stream>, E> {
         let known = self.stream(name)?;
         let mut conflict = None;
         for _ in 0..CHANGE_TRIES_MAX {
             let stream = self.reload(&known).await?.ok_or_else(|| NoStream { name: name.clone() })?;
-            change.check(&stream)?;
-            let changed = Stream { retention: change.given(), ..Stream::clone(&stream) };
-            match self.replace(&stream, changed).await {
+            let changed = changed(&stream)?;
+            let replaced = if changed == *stream { Ok(stream) } else { self.replace(&stream, changed).await };
+            match replaced {
                 Ok(stream) => {
                     self.settle_logs(&stream).await?;
                     return Ok(stream);
@@ -125,17 +149,6 @@ impl Store {
             }
         }
         Err(StoreError::from(conflict.unwrap_or(DocumentError::Unknown)).into())
-    }
-
-    /// Writes a stream's document, if it is not as it was before.
-    async fn replace(&self, stream: &Arc<Stream>, mut changed: Stream) -> Result<Arc<Stream>, DocumentError> {
-        if changed == **stream {
-            return Ok(Arc::clone(stream));
-        }
-        changed.revision = self.change(stream.key(), Expect::At(stream.revision), Some(changed.encode())).await?;
-        let changed = Arc::new(changed);
-        self.renew(&changed);
-        Ok(changed)
     }
 
     /// Brings the logs to what the stream's document says.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use crate::capacity::{Capacity, Shards};
 use crate::clock::Clock;
 use crate::engine::{
     Bound, Change, Document, DocumentError, Durability, Engine, Expect, Health, Key, Revision, StreamId, Trouble,
@@ -36,12 +38,25 @@ struct Inner {
     changes: watch::Sender<u64>,
     rings: Rings,
     turns: Turns,
+    attaching: Turns,
     traffic: Traffic,
+    capacity_default: Capacity,
+    limited: Shards,
+    spread: AtomicU64,
 }
 
 impl Store {
     /// Reads the catalogue, and finishes what a crash left half done.
     pub async fn open(engine: Arc<dyn Engine>, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_with(engine, clock, Capacity::default()).await
+    }
+
+    /// Like [`Store::open`]; streams that say nothing of their capacity have this one.
+    pub async fn open_with(
+        engine: Arc<dyn Engine>,
+        clock: Clock,
+        capacity_default: Capacity,
+    ) -> Result<Self, StoreError> {
         let inner = Inner {
             engine,
             clock,
@@ -49,7 +64,11 @@ impl Store {
             changes: watch::Sender::new(0),
             rings: Rings::default(),
             turns: Turns::default(),
+            attaching: Turns::default(),
             traffic: Traffic::default(),
+            capacity_default,
+            limited: Shards::default(),
+            spread: AtomicU64::new(0),
         };
         let store = Self(Arc::new(inner));
         for stream in store.stored_streams().await? {
@@ -116,6 +135,11 @@ impl Store {
         &self.0.turns
     }
 
+    /// Who changes what hangs on a stream.
+    pub(crate) fn attaching(&self) -> &Turns {
+        &self.0.attaching
+    }
+
     /// What a stream has taken since the store was opened.
     pub fn taken(&self, stream: &Stream) -> Taken {
         self.0.traffic.taken(stream.id)
@@ -123,6 +147,20 @@ impl Store {
 
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
+    }
+
+    pub(crate) fn capacity_default(&self) -> Capacity {
+        self.0.capacity_default
+    }
+
+    /// What shards with limits may still take and give.
+    pub(crate) fn limited(&self) -> &Shards {
+        &self.0.limited
+    }
+
+    /// How many records were spread evenly before these.
+    pub(crate) fn spread_count(&self, more: u64) -> u64 {
+        self.0.spread.fetch_add(more, Ordering::Relaxed)
     }
 
     /// Whether the engine works. Trouble with a log names its stream.
@@ -169,6 +207,7 @@ impl Store {
         }
         drop(catalog);
         self.0.traffic.forget(stream.id);
+        self.0.limited.forget(stream.id);
         self.0.changes.send_modify(|count| *count += 1);
     }
 
@@ -201,6 +240,14 @@ impl Store {
         *known = Arc::clone(stream);
         drop(catalog);
         self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Writes a stream's document, where it is still at the revision of `stream`.
+    pub(crate) async fn replace(&self, stream: &Stream, mut changed: Stream) -> Result<Arc<Stream>, DocumentError> {
+        changed.revision = self.change(stream.key(), Expect::At(stream.revision), Some(changed.encode())).await?;
+        let changed = Arc::new(changed);
+        self.renew(&changed);
+        Ok(changed)
     }
 
     async fn stored_streams(&self) -> Result<Vec<Stream>, StoreError> {
@@ -281,7 +328,7 @@ fn is_made(change: &Change, found: Option<&Document>) -> bool {
 fn decode(key: &Key, revision: Revision, value: &[u8]) -> Result<Stream, StoreError> {
     let unreadable = |reason: String| StoreError::Unreadable { key: key.as_str().to_owned(), reason };
     let text = key.as_str().strip_prefix(stream::PREFIX).unwrap_or_default();
-    let name = StreamName::parse(text).map_err(|error| unreadable(error.to_string()))?;
+    let name = StreamName::parse_qualified(text).map_err(|error| unreadable(error.to_string()))?;
     Stream::decode(name, revision, value).map_err(|error| unreadable(error.to_string()))
 }
 

@@ -7,11 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::capacity::Capacity;
 use crate::clock::Timestamp;
+use crate::encryption::{Encryption, StoredEncryption};
 use crate::engine::{Generation, Key, LogId, LogSettings, Position, Revision, StreamId};
 use crate::name::StreamName;
 use crate::reshard::{Reshard, StoredReshard};
 use crate::sequence::SequenceNumber;
+use crate::settings::Settings;
 use crate::shard::{Closed, HashKey, HashRange, Shard, ShardIndex};
 
 pub(crate) use self::routes::Routes;
@@ -56,6 +59,14 @@ pub struct Stream {
     pub created: Timestamp,
     /// How long its records are kept.
     pub retention: Duration,
+    /// Bytes that it keeps at most, about: of more the oldest records go first. `None`: as many as come.
+    pub retention_bytes: Option<u64>,
+    /// What its records are encrypted with on the disk, if they are.
+    pub encryption: Option<Encryption>,
+    /// What its shards take and give in a second; `None`: what those of streams do that say nothing.
+    pub capacity: Option<Capacity>,
+    /// What its owner has set beside that.
+    pub settings: Settings,
     /// All its shards, open and closed, by index.
     pub shards: Vec<Shard>,
     pub(crate) shards_per_log: u32,
@@ -111,7 +122,12 @@ impl Stream {
 
     /// How its logs are kept.
     pub(crate) fn log_settings(&self) -> LogSettings {
-        LogSettings::kept_for(self.retention)
+        let logs = self.generations.len().max(1) as u64;
+        LogSettings {
+            retention: self.retention,
+            retention_bytes: self.retention_bytes.map(|bytes| bytes / logs),
+            key: self.encryption.as_ref().map(|encryption| encryption.key),
+        }
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -131,7 +147,7 @@ impl Stream {
 
 /// The document of a stream of this name.
 pub(crate) fn key_of(name: &StreamName) -> Key {
-    Key::new(format!("{PREFIX}{name}"))
+    Key::new(format!("{PREFIX}{}", name.qualified()))
 }
 
 /// The document's content. Fields are numbered: new ones are added with new numbers, as options.
@@ -155,6 +171,14 @@ struct Stored {
     generations: Vec<u64>,
     #[n(8)]
     reshard: Option<StoredReshard>,
+    #[n(9)]
+    retention_bytes: Option<u64>,
+    #[n(10)]
+    encryption: Option<StoredEncryption>,
+    #[n(20)]
+    settings: Option<Settings>,
+    #[n(30)]
+    capacity: Option<Capacity>,
 }
 
 #[derive(Encode, Decode, Clone, Copy)]
@@ -225,6 +249,10 @@ impl From<&Stream> for Stored {
             shards_per_log: stream.shards_per_log,
             generations: stream.generations.iter().map(|generation| generation.0).collect(),
             reshard: stream.reshard.as_ref().map(StoredReshard::from),
+            retention_bytes: stream.retention_bytes,
+            encryption: stream.encryption.as_ref().map(StoredEncryption::from),
+            settings: Some(stream.settings.clone()),
+            capacity: stream.capacity,
         }
     }
 }
@@ -248,6 +276,10 @@ impl Stored {
             mode,
             created: Timestamp::from_millis(self.created_ms),
             retention: Duration::from_millis(self.retention_ms),
+            retention_bytes: self.retention_bytes,
+            encryption: self.encryption.and_then(StoredEncryption::into_encryption),
+            capacity: self.capacity,
+            settings: self.settings.unwrap_or_default(),
             shards: self.shards.into_iter().map(Shard::from).collect(),
             shards_per_log: self.shards_per_log,
             generations: self.generations.into_iter().map(Generation).collect(),
@@ -293,7 +325,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::keys::KeyPrint;
     use crate::reshard::Opening;
+    use crate::settings::{Distribution, ShardMetric};
 
     fn stream(shards: u32) -> Stream {
         let created = Timestamp::from_millis(1_700_000_000_123);
@@ -311,6 +345,15 @@ mod tests {
             mode: StreamMode::OnDemand,
             created,
             retention: Duration::from_hours(24),
+            retention_bytes: Some(1 << 30),
+            encryption: KeyPrint::from_number(12).map(|key| Encryption { key_id: "alias/k".to_owned(), key }),
+            capacity: Some(Capacity::Provisioned),
+            settings: Settings {
+                record_kib_max: 2048,
+                shard_metrics: [ShardMetric::OutgoingBytes].into(),
+                warm_throughput_mibps: Some(7),
+                distribution: Distribution::Even,
+            },
             shards: (0..).zip(HashRange::uniform(shards)).map(shard).collect(),
             shards_per_log: 4,
             generations: vec![Generation(2)],

@@ -17,26 +17,27 @@ BINARY = REPOSITORY / "target" / "debug" / "tidemill"
 class Node:
     """A node on a free port."""
 
-    def __init__(self, folder, manifest="streams: {}\n"):
+    def __init__(self, folder, manifest="streams: {}\n", options=()):
         self.folder = folder
         path = folder / "deploy.yaml"
         path.write_text(manifest)
-        command = [BINARY, "serve", "--manifest", path, "--data", folder / "data", "--listen", "127.0.0.1:0", "--ready-json"]
+        command = [BINARY, "serve", "--manifest", path, "--data", folder / "data", "--listen", "127.0.0.1:0", "--ready-json", *options]
         self.log = (folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = self.process.stdout.readline()
         assert ready, (folder / "log").read_text()
         self.url = "http://" + json.loads(ready)["address"]
 
-    def client(self, **config):
+    def client(self, key="123456789012", secret="secret", token=None, region="eu-central-1", **config):
         """A client that tries once and checks nothing itself, so that the node's own checks are seen."""
         config = botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)
         return boto3.client(
             "kinesis",
             endpoint_url=self.url,
-            region_name="eu-central-1",
-            aws_access_key_id="123456789012",
-            aws_secret_access_key="secret",
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
             config=config,
         )
 

@@ -10,6 +10,11 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_sdk_kinesis::{Client, Config};
 
+/// The example of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/clients.md")]
+struct Page;
+
 /// A client that tries each request once, so that a test knows what became of it.
 pub fn sdk(url: &str) -> Client {
     let config = Config::builder()

@@ -7,5 +7,6 @@ pub mod build;
 pub mod client;
 pub mod delivery;
 pub mod node;
+pub mod numbered;
 pub mod project;
 mod shown;

@@ -36,12 +36,14 @@ pub struct Setup {
     pub wrapper: Vec<String>,
     /// `serve` or `up`.
     pub verb: &'static str,
+    /// Put behind the command's own options.
+    pub options: Vec<String>,
 }
 
 impl Setup {
     /// A node in this folder, with this manifest.
     pub fn new(folder: &Path, manifest: &str) -> Result<Self> {
-        let setup = Self { folder: folder.to_owned(), wrapper: Vec::new(), verb: "serve" };
+        let setup = Self { folder: folder.to_owned(), wrapper: Vec::new(), verb: "serve", options: Vec::new() };
         setup.write_manifest(manifest)?;
         Ok(setup)
     }
@@ -69,7 +71,7 @@ impl Setup {
         let (program, arguments) = words.split_first().context("there is no command")?;
         let mut command = Command::new(program);
         command.args(arguments).arg(self.verb).arg("--manifest").arg(self.manifest()).arg("--data").arg(self.data());
-        command.args(["--listen", "127.0.0.1:0", "--ready-json", "--log-format", "json"]);
+        command.args(["--listen", "127.0.0.1:0", "--ready-json", "--log-format", "json"]).args(&self.options);
         Ok(command)
     }
 

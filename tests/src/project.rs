@@ -15,7 +15,7 @@ pub fn sales(folder: &Path) -> Result<Setup> {
     build::run(Command::new(build::binary()?).current_dir(folder).args(["new", "sales"]))?;
     let project = folder.join("sales");
     fs::copy(build::repository().join("functions/Cargo.lock"), project.join("Cargo.lock"))?;
-    Ok(Setup { folder: project, wrapper: Vec::new(), verb: "up" })
+    Ok(Setup { folder: project, wrapper: Vec::new(), verb: "up", options: Vec::new() })
 }
 
 /// Saves a file with other words in it. A file that does not have them is an error.

@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tidemill_tests::delivery::{self, Delivery};
 use tidemill_tests::node::{Node, Setup};
-use tidemill_tests::{build, client};
+use tidemill_tests::{client, numbered};
 use tokio::sync::Notify;
 
 const ROUNDS: u64 = 20;
@@ -40,9 +40,8 @@ async fn produce(url: String, producer: usize, ledger: Arc<Ledger>) {
     let client = client::sdk(&url);
     loop {
         let start = ledger.next[producer].fetch_add(BATCH, Ordering::Relaxed);
-        let records: Vec<(String, u64)> =
-            (start..start + BATCH).map(|number| (format!("p{producer}-k{}", number % KEYS_EACH), number)).collect();
-        let entries = records.iter().map(|(key, number)| client::entry(key, &number.to_string())).collect();
+        let records = numbered::records(producer, start..start + BATCH, KEYS_EACH);
+        let entries = numbered::entries(&records);
         ledger.unanswered.fetch_add(1, Ordering::SeqCst);
         let Ok(put) = client.put_records().stream_name("orders").set_records(Some(entries)).send().await else {
             return;
@@ -78,12 +77,7 @@ async fn what_was_acknowledged_survives_kill_9_in_order() -> Result<()> {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
-    let manifest = format!(
-        "streams:\n  orders: {{ shards: 4 }}\nfunctions:\n  recorder: {{ path: {} }}\n\
-         triggers:\n  - {{ name: record, stream: orders, function: recorder, start: trim-horizon, batch_size: 50 }}\n",
-        build::function("recorder")?.display()
-    );
-    let setup = Setup::new(folder.path(), &manifest)?;
+    let setup = Setup::new(folder.path(), &numbered::manifest(4, 50)?)?;
     let ledger = Arc::new(Ledger::default());
     let mut seen = Vec::new();
     let mut rounds_with_unanswered = 0;

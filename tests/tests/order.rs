@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use tidemill_tests::node::Setup;
-use tidemill_tests::{build, client, delivery};
+use tidemill_tests::{client, delivery, numbered};
 
 const PRODUCERS: usize = 8;
 const RECORDS_EACH: u64 = 2500;
@@ -18,9 +18,8 @@ const BATCH: u64 = 50;
 async fn produce(url: String, producer: usize, acknowledged: Arc<Mutex<BTreeSet<(String, u64)>>>) -> Result<()> {
     let client = client::sdk(&url);
     for start in (0..RECORDS_EACH).step_by(BATCH as usize) {
-        let records: Vec<(String, u64)> =
-            (start..start + BATCH).map(|number| (format!("p{producer}-k{}", number % KEYS_EACH), number)).collect();
-        let entries = records.iter().map(|(key, number)| client::entry(key, &number.to_string())).collect();
+        let records = numbered::records(producer, start..start + BATCH, KEYS_EACH);
+        let entries = numbered::entries(&records);
         let put = client.put_records().stream_name("orders").set_records(Some(entries)).send().await?;
         assert_eq!(put.failed_record_count(), Some(0));
         acknowledged.lock().unwrap().extend(records);
@@ -31,12 +30,7 @@ async fn produce(url: String, producer: usize, acknowledged: Arc<Mutex<BTreeSet<
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_delivered_in_put_order_and_every_record_at_least_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let manifest = format!(
-        "streams:\n  orders: {{ shards: 4 }}\nfunctions:\n  recorder: {{ path: {} }}\n\
-         triggers:\n  - {{ name: record, stream: orders, function: recorder, start: trim-horizon }}\n",
-        build::function("recorder")?.display()
-    );
-    let node = Setup::new(folder.path(), &manifest)?.start()?;
+    let node = Setup::new(folder.path(), &numbered::manifest(4, 100)?)?.start()?;
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     let producers =
         (0..PRODUCERS).map(|producer| tokio::spawn(produce(node.url(), producer, Arc::clone(&acknowledged))));

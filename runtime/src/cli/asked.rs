@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use tidemill_client::{Client, ClientError};
+use tidemill_client::{AccessKey, Client, ClientError};
 
 /// The node that commands ask unless they are told another.
 const NODE_DEFAULT: &str = "http://127.0.0.1:4567";
+
+/// The region that is meant where none is named.
+const REGION_DEFAULT: &str = "us-east-1";
 
 /// Which node.
 #[derive(Debug, Clone, Args)]
@@ -17,9 +20,24 @@ pub(super) struct Asked {
     pub(super) url: String,
 }
 
+/// The key in the variables that AWS's tools read.
+fn access_key(variable: impl Fn(&str) -> Option<String>) -> Option<AccessKey> {
+    let of = |name| variable(name).filter(|value| !value.is_empty());
+    Some(AccessKey {
+        id: of("AWS_ACCESS_KEY_ID")?,
+        secret: of("AWS_SECRET_ACCESS_KEY")?,
+        session_token: of("AWS_SESSION_TOKEN"),
+        region: of("AWS_REGION").or_else(|| of("AWS_DEFAULT_REGION")).unwrap_or_else(|| REGION_DEFAULT.to_owned()),
+    })
+}
+
 impl Asked {
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        Client::new(&self.url).map_err(|error| self.failure(error))
+        let client = Client::new(&self.url).map_err(|error| self.failure(error))?;
+        Ok(match access_key(|name| std::env::var(name).ok()) {
+            Some(key) => client.signing_with(key),
+            None => client,
+        })
     }
 
     /// What the node says, if it says it in time.
@@ -38,6 +56,11 @@ impl Asked {
             let cause = root_cause(&error);
             return anyhow!(
                 "no node answers at {url} ({cause}); start one with 'tidemill serve', or name another with --node"
+            );
+        }
+        if error.is_unsigned() {
+            return anyhow!(
+                "the node at {url} wants signed requests; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to one of its access keys"
             );
         }
         anyhow::Error::new(error)

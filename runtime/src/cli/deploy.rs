@@ -22,7 +22,8 @@ use crate::node::{ByName, read_functions, versions};
 /// Show what a manifest changes on a running node, and have the node apply it.
 ///
 /// Functions are built first. Then the node is asked for what it has, and the difference is printed: + is new, ~ gets
-/// other settings, - is taken away, = stays although the manifest does not name it. A stream is never deleted: its data stays until 'tidemill stream delete'.
+/// other settings, - is taken away, = stays although the manifest does not name it. A stream is never deleted: its data
+/// stays until 'tidemill stream delete'.
 ///
 /// The node reads the manifest that it was started with, so that is the one to name. With --dry-run any manifest will do,
 /// and nothing changes; where no node answers, it is compared with a new node.

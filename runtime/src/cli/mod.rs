@@ -4,6 +4,8 @@
 //! 0 when it did what it was asked to, with 1 when it could not, with 2 when it was not asked
 //! rightly; a put, an fsck or a tail that was interrupted before its end ends with 130.
 
+mod access;
+mod aids;
 mod asked;
 mod check;
 mod deploy;

@@ -2,28 +2,33 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tempfile::TempDir;
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::demand::DemandRules;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
+use super::access::{access, check_exposure, encryption_keys};
+use super::aids::AidArgs;
 use super::output::{json_to_stdout, to_stdout, with_causes};
 use super::signals::{self, Stop};
 use super::supervised;
 use super::view::View;
 use super::watch::Watch;
 use crate::build::{self, Build};
-use crate::deploy::{LoadError, Manifest, Plan, parse_duration};
-use crate::http::{ApplyOrder, NotApplied};
+use crate::deploy::{LoadError, Manifest, Plan, parse_duration, parse_quota};
+use crate::http::limits::{ON_DEMAND_STREAMS_DEFAULT, QUOTA_MAX, SHARDS_DEFAULT};
+use crate::http::{ApplyOrder, NotApplied, Quotas};
 use crate::limits::APPLY_ORDERS_WAITING_MAX;
 use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place};
 use crate::telemetry::{LogFormat, log_to, log_to_stderr};
@@ -86,6 +91,10 @@ struct NodeArgs {
     /// Keep everything in a temporary folder, as durably as elsewhere, and remove it when the node stops: for tests.
     #[arg(long, conflicts_with = "data")]
     ephemeral: bool,
+    /// The disk space that records may take, like 100GiB: puts are refused beyond it, before the disk is full. Without
+    /// it there is no limit but the disk.
+    #[arg(long, value_name = "SIZE", value_parser = parse_quota, conflicts_with = "memory")]
+    disk_quota: Option<u64>,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4567", value_parser = listen_address)]
     listen: SocketAddr,
@@ -93,7 +102,13 @@ struct NodeArgs {
     /// only; may be given several times.
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
-    /// Listen beyond this machine although anyone who can connect may read and write: no credentials can be set yet.
+    /// The access keys that may use the Kinesis API, in a file of YAML: every request must be signed with one of them.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// The keys that streams may be encrypted with on the disk, in a file of YAML outside the data folder.
+    #[arg(long, value_name = "FILE")]
+    encryption_keys: Option<PathBuf>,
+    /// Listen beyond this machine without access keys, although anyone who can connect may read and write then.
     #[arg(long)]
     insecure: bool,
     /// The account of callers that name none, in ARNs.
@@ -108,6 +123,18 @@ struct NodeArgs {
     /// Merge neighbours of an on-demand stream that take less than a tenth of that for so long.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
     on_demand_merge_after: Duration,
+    /// Refuse the API further shards when so many are open, those of all streams together.
+    #[arg(long, value_name = "COUNT", default_value_t = SHARDS_DEFAULT, value_parser = quota())]
+    shard_limit: u32,
+    /// Refuse the API further on-demand streams when there are so many.
+    #[arg(long, value_name = "COUNT", default_value_t = ON_DEMAND_STREAMS_DEFAULT, value_parser = quota())]
+    on_demand_stream_limit: u32,
+    /// What each shard takes and gives in a second, where its stream does not say: as much as the disk does, or what a
+    /// shard of AWS does, with AWS's errors beyond it.
+    #[arg(long, value_name = "CAPACITY", default_value = Capacity::Unlimited.name(), value_parser = capacity())]
+    capacity: Capacity,
+    #[command(flatten)]
+    aids: AidArgs,
     /// Print one line of JSON on standard output when the node is ready: ready, address and pid.
     #[arg(long)]
     ready_json: bool,
@@ -117,6 +144,14 @@ struct NodeArgs {
     /// Which log lines: a level, or target=level,..; without it the variable `RUST_LOG` counts, else info.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+}
+
+fn quota() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(0..=u64::from(QUOTA_MAX))
+}
+
+fn capacity() -> impl TypedValueParser<Value = Capacity> {
+    PossibleValuesParser::new(Capacity::ALL.map(Capacity::name)).map(|name| Capacity::parse(&name).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -142,7 +177,9 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
         Some(view) => log_to(view.clone(), args.log_format, args.log.as_deref())?,
         None => log_to_stderr(args.log_format, args.log.as_deref())?,
     }
-    check_exposure(args.listen.ip(), args.insecure)?;
+    check_exposure(args.listen.ip(), args.insecure, args.credentials.is_some())?;
+    let access = access(args.credentials.as_deref())?;
+    let keys = encryption_keys(args.encryption_keys.as_deref(), &args.data)?;
     raise_open_files();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
     let load = async {
@@ -164,7 +201,23 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
         ..DemandRules::default()
     };
     let (listen, allowed_hosts) = (args.listen, args.allowed_hosts.clone());
-    let options = NodeOptions { place, listen, allowed_hosts, account, region, orders, demand };
+    let disk_quota_bytes = args.disk_quota;
+    let quotas = Quotas { shards_max: args.shard_limit, on_demand_streams_max: args.on_demand_stream_limit };
+    let options = NodeOptions {
+        place,
+        disk_quota_bytes,
+        keys,
+        access,
+        listen,
+        allowed_hosts,
+        account,
+        region,
+        orders,
+        demand,
+        quotas,
+        capacity: args.capacity,
+        aids: args.aids.aids(),
+    };
     let mut node = Node::start(options).await?;
     let observer = node.observer();
     let told = Told { reload: &mut reload, sources, ordered, view: view.as_ref() };
@@ -331,16 +384,6 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     found.into_iter().next().ok_or_else(|| rule.to_owned())
 }
 
-/// Anyone who can connect may do everything, so only this machine may connect unless the user says otherwise.
-fn check_exposure(ip: IpAddr, insecure: bool) -> anyhow::Result<()> {
-    ensure!(
-        ip.is_loopback() || insecure,
-        "listening on {ip} would let everyone who can reach this machine read and write: no credentials can be set yet; \
-         listen on 127.0.0.1, or say --insecure"
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,20 +396,6 @@ mod tests {
         for bad in ["4567", "localhost", "127.0.0.1", ":4567:", "127.0.0.1:99999"] {
             let error = listen_address(bad).unwrap_err();
             assert!(error.contains("like 127.0.0.1:4567"), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn only_loopback_is_served_without_asking() {
-        for (ip, insecure, allowed) in [
-            ("127.0.0.1", false, true),
-            ("::1", false, true),
-            ("0.0.0.0", false, false),
-            ("192.168.0.1", false, false),
-            ("::", false, false),
-            ("0.0.0.0", true, true),
-        ] {
-            assert_eq!(check_exposure(ip.parse().unwrap(), insecure).is_ok(), allowed, "{ip} {insecure}");
         }
     }
 }

@@ -220,6 +220,8 @@ mod tests {
             failures: 1,
             emitted: 0,
             skips: 0,
+            malformed: 0,
+            misplaced: 0,
         }
     }
 
@@ -229,7 +231,13 @@ mod tests {
     }
 
     fn report(records: u64, triggers: Vec<TriggerReport>) -> Report {
-        Report { version: String::new(), streams: vec![stream(records)], functions: Vec::new(), triggers }
+        Report {
+            version: String::new(),
+            testing_aids: Vec::new(),
+            streams: vec![stream(records)],
+            functions: Vec::new(),
+            triggers,
+        }
     }
 
     #[test]

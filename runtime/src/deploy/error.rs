@@ -164,6 +164,36 @@ pub enum Problem {
         /// What was given.
         given: String,
     },
+    /// A stream's mode that is none.
+    #[error("{what} is '{given}'; it must be provisioned or on-demand")]
+    Mode {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: String,
+    },
+    /// A stream's capacity that is none.
+    #[error("{what} is '{given}'; it must be unlimited or provisioned")]
+    Capacity {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: String,
+    },
+    /// A trigger's semantics that are none.
+    #[error("{what} is '{given}'; it must be tidemill or lambda")]
+    Semantics {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: String,
+    },
+    /// A number of shards for a stream that sets its own.
+    #[error("{what} is of no use with 'mode: on-demand', in which the node sets it; leave one of the two out")]
+    ShardsOnDemand {
+        /// Which value.
+        what: String,
+    },
     /// A trigger that names something which is not in the manifest.
     #[error("{within} names the {kind} '{name}', which is not in this manifest{}; {}", did_you_mean(nearest.as_deref()), known_list(kind, known))]
     Dangling {

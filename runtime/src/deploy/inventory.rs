@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IngestSpec, Manifest, StreamSpec, TokenSpec, TriggerSpec};
+use super::{IngestSpec, Manifest, Semantics, ShardsSpec, StreamSpec, TokenSpec, TriggerSpec};
 use crate::functions::{FunctionName, FunctionSettings, Version};
 use crate::http::Origins;
 
@@ -26,10 +26,14 @@ pub struct Inventory {
 /// A stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamItem {
-    /// Shards that take records.
-    pub shards: u64,
+    /// Shards that take records; none where the node sets their number.
+    pub shards: Option<u64>,
     /// How long it keeps records, milliseconds.
     pub retention_ms: u64,
+    /// How many bytes of them it keeps at most, if that is limited.
+    pub retention_bytes: Option<u64>,
+    /// What its shards take and give, if it says so: `unlimited` or `provisioned`.
+    pub capacity: Option<String>,
 }
 
 /// A function.
@@ -58,6 +62,9 @@ pub struct TriggerItem {
     pub start: String,
     /// Records of one batch at most. A node that has started knows it once it has applied its manifest.
     pub batch_size: Option<u64>,
+    /// Whose rules it follows, if not Tidemill's: `lambda`. Known when `batch_size` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semantics: Option<String>,
 }
 
 /// Who may put over plain HTTP.
@@ -89,7 +96,12 @@ impl Inventory {
 impl StreamItem {
     fn of(spec: &StreamSpec) -> Self {
         let retention_ms = u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX);
-        Self { shards: spec.shards.into(), retention_ms }
+        let shards = match spec.shards {
+            ShardsSpec::Provisioned(shards) => Some(shards.into()),
+            ShardsSpec::OnDemand => None,
+        };
+        let capacity = spec.capacity.map(|capacity| capacity.name().to_owned());
+        Self { shards, retention_ms, retention_bytes: spec.retention_bytes, capacity }
     }
 }
 
@@ -118,6 +130,7 @@ impl TriggerItem {
             function: spec.function.to_string(),
             start: spec.start.to_string(),
             batch_size: Some(spec.batch_records_max as u64),
+            semantics: (spec.semantics != Semantics::default()).then(|| spec.semantics.name().to_owned()),
         }
     }
 }

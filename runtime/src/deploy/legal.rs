@@ -8,8 +8,9 @@ use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
 
 use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::limits::{
-    BATCH_RECORDS_DEFAULT, BATCH_RECORDS_MAX, EMIT_STREAMS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX, RETENTION_MAX,
-    RETENTION_MIN, TRIGGER_NAME_CHARS_MAX, VARIABLE_NAME_CHARS_MAX,
+    BATCH_RECORDS_DEFAULT, BATCH_RECORDS_MAX, EMIT_STREAMS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX,
+    RETENTION_BYTES_MAX, RETENTION_BYTES_MIN, RETENTION_MAX, RETENTION_MIN, TRIGGER_NAME_CHARS_MAX,
+    VARIABLE_NAME_CHARS_MAX,
 };
 
 /// The fields that a part of a manifest may have.
@@ -41,6 +42,9 @@ pub(super) enum Takes {
     /// Anything else.
     Other(&'static Plain),
 }
+
+/// The default of a size that nothing limits.
+pub(super) const NO_LIMIT: u64 = u64::MAX;
 
 /// A field whose value lies in a range.
 #[derive(Debug)]
@@ -132,6 +136,16 @@ pub(super) const SHARDS: Ranged<u64> =
     Ranged { name: "shards", min: 1, max: SHARDS_PER_STREAM_MAX as u64, default: 1, example: "4" };
 pub(super) const RETENTION: Ranged<Duration> =
     Ranged { name: "retention", min: RETENTION_MIN, max: RETENTION_MAX, default: RETENTION_DEFAULT, example: "24h" };
+pub(super) const RETENTION_BYTES: Ranged<u64> = Ranged {
+    name: "retention_bytes",
+    min: RETENTION_BYTES_MIN,
+    max: RETENTION_BYTES_MAX,
+    default: NO_LIMIT,
+    example: "10GiB",
+};
+pub(super) const MODE: Plain = optional("mode", "`provisioned` or `on-demand`", "`provisioned`", "provisioned");
+pub(super) const CAPACITY: Plain =
+    optional("capacity", "`unlimited` or `provisioned`", "what `--capacity` says, `unlimited` if nothing", "unlimited");
 
 /// A stream.
 pub(super) const STREAM: Legal = Legal {
@@ -147,11 +161,24 @@ pub(super) const STREAM: Legal = Legal {
             "How long records are kept: older ones are not read any more, and their space is given back. It can be \
              changed at any time; what has expired does not come back.",
         ),
+        Field::size(
+            &RETENTION_BYTES,
+            "How many bytes of records are kept, as they lie on the disk: of more the oldest go, an eighth of this at a \
+             time, within 10 s and before a put is refused for want of space. A larger piece from before this was set goes \
+             when as many bytes are behind it.",
+        ),
+        Field::other(
+            &MODE,
+            "Who says how many shards there are: you, with `shards`, or with `on-demand` the node, which begins with 4, \
+             splits those that take much and merges those that take little.",
+        ),
+        Field::other(
+            &CAPACITY,
+            "What each shard takes and gives in a second: as much as the disk does, or what a shard of AWS does, with AWS's \
+             errors beyond it ([Throughput](aws.md#throughput)).",
+        ),
     ],
-    planned: &[
-        ("mode", "streams are provisioned: say how many shards"),
-        ("capacity", "shards have no throughput limits"),
-    ],
+    planned: &[],
 };
 
 pub(super) const PATH: Plain =
@@ -222,6 +249,8 @@ pub(super) const BATCH_SIZE: Ranged<u64> = Ranged {
     example: "100",
 };
 
+pub(super) const SEMANTICS: Plain = optional("semantics", "`tidemill` or `lambda`", "`tidemill`", "tidemill");
+
 /// A trigger.
 pub(super) const TRIGGER: Legal = Legal {
     fields: &[
@@ -234,6 +263,12 @@ pub(super) const TRIGGER: Legal = Legal {
              arrived at a time or later. Another start begins anew.",
         ),
         Field::count(&BATCH_SIZE, "Records of one call at most. A call never waits for more."),
+        Field::other(
+            &SEMANTICS,
+            "Whose rules it follows. With `tidemill` the function gets the user records of aggregated records, as the Kinesis \
+             Producer Library puts them; with `lambda` every record as it was put \
+             ([Aggregated records](functions.md#aggregated-records)).",
+        ),
     ],
     planned: &[
         ("window", "a batch is delivered as soon as there are records"),
@@ -241,7 +276,6 @@ pub(super) const TRIGGER: Legal = Legal {
         ("retries", "a failed batch is retried until it succeeds"),
         ("on_failure", "a failed batch is retried until it succeeds"),
         ("filter", "every record is delivered"),
-        ("semantics", "there is one kind of trigger"),
     ],
 };
 

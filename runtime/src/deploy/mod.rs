@@ -20,6 +20,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
@@ -27,7 +28,7 @@ pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
 pub use self::inventory::{FunctionItem, IngestItem, Inventory, StreamItem, TriggerItem};
 pub use self::plan::{Action, Kind, Plan, Setting, Step};
 pub use self::reference::reference;
-pub(crate) use self::units::parse_duration;
+pub(crate) use self::units::{parse_duration, parse_quota, print_duration};
 use crate::functions::{FunctionName, FunctionSettings};
 use crate::http::{Origins, TokenDigest};
 use crate::limits;
@@ -68,10 +69,23 @@ pub enum TokenSpec {
 pub struct StreamSpec {
     /// Its name.
     pub name: StreamName,
-    /// How many shards it is created with.
-    pub shards: u32,
+    /// How many shards it has.
+    pub shards: ShardsSpec,
     /// How long it keeps records.
     pub retention: Duration,
+    /// How many bytes of them at most, if that is limited.
+    pub retention_bytes: Option<u64>,
+    /// What its shards take and give, if it says so.
+    pub capacity: Option<Capacity>,
+}
+
+/// Who says how many shards a stream has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardsSpec {
+    /// The manifest.
+    Provisioned(u32),
+    /// The node.
+    OnDemand,
 }
 
 /// A function.
@@ -112,6 +126,33 @@ pub struct TriggerSpec {
     pub start: Start,
     /// Records of one batch at most.
     pub batch_records_max: usize,
+    /// Whose rules it follows.
+    pub semantics: Semantics,
+}
+
+/// Whose rules a trigger follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Semantics {
+    /// Tidemill's: aggregated records are taken apart.
+    #[default]
+    Tidemill,
+    /// Lambda's: records come as they were put.
+    Lambda,
+}
+
+impl Semantics {
+    /// As a manifest writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tidemill => "tidemill",
+            Self::Lambda => "lambda",
+        }
+    }
+
+    /// Reads what a manifest writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Tidemill, Self::Lambda].into_iter().find(|semantics| semantics.name() == text)
+    }
 }
 
 /// Where a trigger begins.

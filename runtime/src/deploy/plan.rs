@@ -109,9 +109,7 @@ impl Plan {
             else {
                 continue;
             };
-            if there.is_some_and(|there| there.retention_ms > item.retention_ms) {
-                step.note = Some("records that are older are gone at once".to_owned());
-            }
+            step.note = there.and_then(|there| words::of_stream(there, item));
             self.steps.push(step);
         }
         for name in has.keys().filter(|name| !wanted.contains_key(*name)) {
@@ -123,8 +121,11 @@ impl Plan {
 
     fn triggers(&mut self, has: &Inventory, wanted: &Inventory) {
         let known = |(name, item): (&String, &TriggerItem)| {
-            let batch_size = item.batch_size.or_else(|| wanted.triggers.get(name)?.batch_size);
-            (name.clone(), TriggerItem { batch_size, ..item.clone() })
+            let mut known = item.clone();
+            if let Some(wanted) = wanted.triggers.get(name).filter(|_| item.batch_size.is_none()) {
+                (known.batch_size, known.semantics) = (wanted.batch_size, wanted.semantics.clone());
+            }
+            (name.clone(), known)
         };
         let there = has.triggers.iter().map(known).collect();
         let first = self.steps.len();

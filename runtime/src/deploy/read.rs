@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_saphyr::Spanned;
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 use super::error::{Mistake, Place, Problem};
 use super::fields::{Mistakes, Part, entries, items, nearest, text, wrong_type};
 use super::legal::{
-    ALLOW, ALLOW_SECTION, BATCH_SIZE, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST, MEMORY,
-    NAME, PATH, Plain, RETENTION, SHARDS, START, STREAM, STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE,
-    TRIGGERS,
+    ALLOW, ALLOW_SECTION, BATCH_SIZE, CAPACITY, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST,
+    MEMORY, MODE, NAME, NO_LIMIT, PATH, Plain, RETENTION, RETENTION_BYTES, SEMANTICS, SHARDS, START, STREAM,
+    STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE, TRIGGERS,
 };
 use super::tree::{Name, Node, Value};
-use super::{FunctionSpec, Manifest, Start, StreamSpec, TriggerSpec};
+use super::{FunctionSpec, Manifest, Semantics, ShardsSpec, Start, StreamSpec, TriggerSpec};
 use crate::functions::FunctionName;
 use crate::limits;
 
@@ -82,9 +83,40 @@ fn named<'a>(part: &Part<'a>, field: &Plain, mistakes: &mut Mistakes) -> &'a [(N
 
 fn stream(name: &Name, node: &Node, mistakes: &mut Mistakes) -> Option<StreamSpec> {
     let part = Part::open(node, format!("stream '{}'", name.text), &STREAM, mistakes)?;
-    let shards = u32::try_from(part.count(&SHARDS, mistakes)).unwrap_or(u32::MAX);
+    let shards = shards(&part, mistakes);
     let retention = part.duration(&RETENTION, mistakes);
-    stream_name(&name.text, name.place, mistakes).map(|name| StreamSpec { name, shards, retention })
+    let retention_bytes = Some(part.size_bytes(&RETENTION_BYTES, mistakes)).filter(|bytes| *bytes != NO_LIMIT);
+    let capacity = capacity(&part, mistakes);
+    let name = stream_name(&name.text, name.place, mistakes)?;
+    Some(StreamSpec { name, shards, retention, retention_bytes, capacity })
+}
+
+fn capacity(part: &Part<'_>, mistakes: &mut Mistakes) -> Option<Capacity> {
+    let node = part.get(CAPACITY.name)?;
+    let given = text(node, part.what(CAPACITY.name), mistakes)?;
+    let capacity = Capacity::parse(given);
+    if capacity.is_none() {
+        mistakes.note(node.place, Problem::Capacity { what: part.what(CAPACITY.name), given: given.to_owned() });
+    }
+    capacity
+}
+
+fn shards(part: &Part<'_>, mistakes: &mut Mistakes) -> ShardsSpec {
+    let count = u32::try_from(part.count(&SHARDS, mistakes)).unwrap_or(u32::MAX);
+    let mode = part.get(MODE.name).and_then(|node| Some((node, text(node, part.what(MODE.name), mistakes)?)));
+    match mode {
+        None | Some((_, "provisioned")) => ShardsSpec::Provisioned(count),
+        Some((_, "on-demand")) => {
+            if let Some(given) = part.get(SHARDS.name) {
+                mistakes.note(given.place, Problem::ShardsOnDemand { what: part.what(SHARDS.name) });
+            }
+            ShardsSpec::OnDemand
+        }
+        Some((node, given)) => {
+            mistakes.note(node.place, Problem::Mode { what: part.what(MODE.name), given: given.to_owned() });
+            ShardsSpec::Provisioned(count)
+        }
+    }
 }
 
 fn stream_name(given: &str, place: Place, mistakes: &mut Mistakes) -> Option<StreamName> {
@@ -182,13 +214,25 @@ fn trigger<'a>(
     let function = function.and_then(|node| reference(&part, FUNCTION_NAME.name, node, known.functions, mistakes));
     let start = part.need(&START, mistakes).and_then(|node| start(&part, node, mistakes));
     let batch_records_max = usize::try_from(part.count(&BATCH_SIZE, mistakes)).unwrap_or(usize::MAX);
+    let semantics = semantics(&part, mistakes);
     Some(TriggerSpec {
         name: name?.to_owned(),
         stream: StreamName::parse(stream?).ok()?, // an illegal name was noted where the stream is
         function: FunctionName::parse(function?).ok()?, // so was this
         start: start?,
         batch_records_max,
+        semantics,
     })
+}
+
+fn semantics(part: &Part<'_>, mistakes: &mut Mistakes) -> Semantics {
+    let Some(node) = part.get(SEMANTICS.name) else { return Semantics::default() };
+    let Some(given) = text(node, part.what(SEMANTICS.name), mistakes) else { return Semantics::default() };
+    let semantics = Semantics::parse(given);
+    if semantics.is_none() {
+        mistakes.note(node.place, Problem::Semantics { what: part.what(SEMANTICS.name), given: given.to_owned() });
+    }
+    semantics.unwrap_or_default()
 }
 
 /// How messages call a trigger: by its name, if it has one.

@@ -86,6 +86,7 @@ fn default(takes: &Takes) -> String {
     match takes {
         Takes::Count(range) => format!("`{}`", range.default),
         Takes::Duration(range) => format!("`{}`", print_duration(range.default)),
+        Takes::Size(range) if range.default == legal::NO_LIMIT => "no limit".to_owned(),
         Takes::Size(range) => format!("`{}`", print_size(range.default)),
         Takes::Other(plain) => plain.default.unwrap_or("must be there").to_owned(),
     }
@@ -143,11 +144,13 @@ difference is brought about; applying the same twice changes nothing. If anythin
 |---|---|
 | a stream is new | it is created |
 | a stream's shards | shards are split and merged until there are so many, all of one size, while puts and triggers go on; so are those that somebody else split or merged |
-| a stream's retention | it counts at once; what has expired does not come back |
+| a stream's `retention` or `retention_bytes` | it counts at once; what has expired does not come back |
+| a stream's `capacity` | it counts at once |
+| a stream's mode | the shards stay as they are, and are then brought to `shards`, or left to the node |
 | a stream is not named any more | it stays, with its data; `tidemill stream delete NAME` deletes it |
 | a function's wasm or settings | the next batch is handled by the new version; one that failed is tried with it at once |
 | a function is not named any more | it is removed |
-| a trigger's function or batch size | it goes on where it is |
+| a trigger's function, batch size or semantics | it goes on where it is |
 | a trigger's stream or start | it forgets how far it has come, and starts afresh |
 | a trigger is not named any more | it stops between two batches, and how far it has come is forgotten |
 | who may put over plain HTTP | it counts from the next request on |

@@ -27,6 +27,14 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| format!("write a whole number and a unit ({DURATION_UNITS}), like 90s"))
 }
 
+/// Like [`size_bytes`], for command lines.
+pub(crate) fn parse_quota(text: &str) -> Result<u64, String> {
+    let bytes =
+        size_bytes(text).ok_or_else(|| format!("write a whole number and a unit ({SIZE_UNITS}), like 100GiB"))?;
+    let least = crate::limits::DISK_QUOTA_BYTES_MIN;
+    if bytes < least { Err(format!("a quota has {} at least", print_size(least))) } else { Ok(bytes) }
+}
+
 /// Reads `512B`, `64KiB`, `64MiB` or `1GiB`: a whole number and a unit, in bytes. `None` for anything else; too large as above.
 pub(super) fn size_bytes(text: &str) -> Option<u64> {
     let (amount, unit) = split(text)?;
@@ -49,7 +57,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 }
 
 /// A duration as a manifest would give it.
-pub(super) fn print_duration(duration: Duration) -> String {
+pub(crate) fn print_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
     let fitting = units.into_iter().find(|(_, unit)| millis != 0 && millis.is_multiple_of(*unit));

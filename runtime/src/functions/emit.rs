@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tidemill_stream::limits::RECORD_BYTES_MAX;
+use tidemill_stream::limits::RECORD_BYTES_DEFAULT;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::record::{InvalidPartitionKey, PartitionKey, Record};
 
@@ -47,7 +47,7 @@ pub(super) enum EmitError {
     #[error(transparent)]
     PartitionKey(#[from] InvalidPartitionKey),
     /// The record is too large.
-    #[error("a record has at most {RECORD_BYTES_MAX} bytes of data and partition key, this one has {bytes}")]
+    #[error("a record has at most {RECORD_BYTES_DEFAULT} bytes of data and partition key, this one has {bytes}")]
     RecordTooLarge {
         /// How many bytes it has.
         bytes: usize,
@@ -97,7 +97,7 @@ impl Outbox {
         let partition_key = PartitionKey::parse(partition_key)?;
         let record = Record { partition_key, explicit_hash: None, data: Bytes::from(data) };
         let bytes = record.size_bytes();
-        if bytes > RECORD_BYTES_MAX {
+        if bytes > RECORD_BYTES_DEFAULT {
             return Err(EmitError::RecordTooLarge { bytes });
         }
         if self.emitted.len() == EMITTED_RECORDS_PER_CALL_MAX {
@@ -143,17 +143,17 @@ mod tests {
         let refused = emit(&mut outbox, "orders", "a", 1).unwrap_err();
         assert_eq!(refused.to_string(), "this function may not emit to 'orders': its deployment allows alerts, quakes");
         assert!(matches!(emit(&mut outbox, "quakes", "", 1), Err(EmitError::PartitionKey(_))));
-        let bytes = RECORD_BYTES_MAX + 1;
-        assert_eq!(emit(&mut outbox, "quakes", "a", RECORD_BYTES_MAX), Err(EmitError::RecordTooLarge { bytes }));
+        let bytes = RECORD_BYTES_DEFAULT + 1;
+        assert_eq!(emit(&mut outbox, "quakes", "a", RECORD_BYTES_DEFAULT), Err(EmitError::RecordTooLarge { bytes }));
         assert_eq!(outbox.take().0.len(), 1);
     }
 
     #[test]
     fn a_call_has_its_limits() {
         let mut outbox = Outbox::default();
-        let fitting = EMITTED_BYTES_PER_CALL_MAX / RECORD_BYTES_MAX;
+        let fitting = EMITTED_BYTES_PER_CALL_MAX / RECORD_BYTES_DEFAULT;
         for _ in 0..fitting {
-            emit(&mut outbox, "quakes", "a", RECORD_BYTES_MAX - 1).unwrap();
+            emit(&mut outbox, "quakes", "a", RECORD_BYTES_DEFAULT - 1).unwrap();
         }
         let bytes = EMITTED_BYTES_PER_CALL_MAX + 2;
         assert_eq!(emit(&mut outbox, "quakes", "a", 1), Err(EmitError::TooMuch { bytes }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidemill_stream::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, RECORD_BYTES_MAX};
+use tidemill_stream::limits::{APPEND_RECORDS_MAX, PUT_BYTES_MAX, RECORD_BYTES_DEFAULT};
 
 /// Characters of a function's name (Lambda: 64).
 pub const FUNCTION_NAME_CHARS_MAX: usize = 64;
@@ -45,7 +45,7 @@ pub(super) const MEMORIES_MAX: usize = 16;
 /// Resource handles of one component instance (pollables, streams).
 pub(super) const HANDLES_MAX: usize = 1_000;
 /// Bytes that a guest may hand to the host in one host call: a record, its stream's name and what they cost.
-pub(super) const HOST_CALL_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
+pub(super) const HOST_CALL_BYTES_MAX: usize = RECORD_BYTES_DEFAULT + (64 << 10);
 /// Bytes that a guest may write to a standard stream at once.
 pub(super) const OUTPUT_WRITE_BYTES_MAX: usize = 64 << 10;
 /// Random bytes that a guest may ask for in one host call.

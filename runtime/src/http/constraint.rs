@@ -4,14 +4,18 @@
 //! suites of clients compare it. Trouble that no single member has (a name that contradicts an ARN) is told only when
 //! there is no violation. This module must not know operations.
 
+mod resource;
+mod tags;
+
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 
-use tidemill_stream::limits::{PARTITION_KEY_CHARS_MAX, RECORD_BYTES_MAX};
-use tidemill_stream::name::{STREAM_NAME_CHARS_MAX, StreamName};
+use tidemill_stream::limits::{PARTITION_KEY_CHARS_MAX, RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX};
+use tidemill_stream::name::{InvalidStreamName, STREAM_NAME_CHARS_MAX, StreamName};
 use tidemill_stream::shard::ShardIndex;
 
-use super::auth::is_account;
+pub(super) use self::resource::{Resource, StreamRef};
+use super::auth::{Caller, Target};
 use super::error::{ApiError, ErrorKind};
 use super::limits::{ECHO_CHARS_MAX, ITERATOR_CHARS_MAX, VIOLATIONS_MAX};
 
@@ -29,14 +33,9 @@ struct Pattern {
 const NAME: Pattern = Pattern { text: "[a-zA-Z0-9_.-]+", matches: is_name };
 
 pub(super) const STREAM_NAME: Shape = Shape { pattern: Some(NAME), chars: Some(1..=STREAM_NAME_CHARS_MAX) };
+pub(super) const CONSUMER_NAME: Shape = STREAM_NAME;
+pub(super) const KEY_ID: Shape = Shape { pattern: None, chars: Some(1..=2048) };
 pub(super) const SHARD_ID: Shape = Shape { pattern: Some(NAME), chars: Some(1..=128) };
-pub(super) const STREAM_ARN: Shape = Shape {
-    pattern: Some(Pattern {
-        text: r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+",
-        matches: |text| arn_name(text).is_some(),
-    }),
-    chars: Some(1..=2048),
-};
 pub(super) const HASH_KEY: Shape =
     Shape { pattern: Some(Pattern { text: r"0|([1-9]\d{0,38})", matches: |text| is_decimal(text, 39) }), chars: None };
 pub(super) const SEQUENCE_NUMBER: Shape = Shape {
@@ -67,18 +66,53 @@ impl Display for At {
 
 /// Collects what is wrong with one request.
 #[derive(Debug, Default)]
-pub(super) struct Check {
+pub(super) struct Check<'a> {
+    /// Who asks for what; nobody in tests.
+    asked: Option<(&'a Caller, &'static str)>,
+    /// The streams that the request names.
+    streams: Vec<StreamName>,
+    /// The ARN of what belongs to somebody else.
+    foreign: Option<String>,
     violations: Vec<String>,
     violations_count: usize,
     invalid: Option<String>,
 }
 
-impl Check {
+impl<'a> Check<'a> {
+    /// Of a request of this caller for this action.
+    pub(super) fn of(caller: &'a Caller, action: &'static str) -> Self {
+        Self { asked: Some((caller, action)), ..Self::default() }
+    }
+
+    /// A stream of the caller's that the request names.
+    pub(super) fn named(&mut self, name: &str) -> Result<StreamName, InvalidStreamName> {
+        let name = StreamName::parse(name)?;
+        let name = self.asked.map_or(name.clone(), |(caller, _)| name.within(&caller.space()));
+        self.streams.push(name.clone());
+        Ok(name)
+    }
+
+    /// An ARN that the request has. Whose account and region it names matters only where there are access keys.
+    fn addressed(&mut self, arn: &str) {
+        if self.asked.is_some_and(|(caller, _)| !caller.owns(arn)) {
+            self.foreign.get_or_insert_with(|| arn.to_owned());
+        }
+    }
+
+    fn permit(&self) -> Result<(), ApiError> {
+        let Some((caller, action)) = self.asked else { return Ok(()) };
+        if let Some(arn) = &self.foreign {
+            return Err(caller.denied(action, arn));
+        }
+        self.streams.iter().try_for_each(|stream| caller.permit(action, Target::Stream(stream)))
+    }
+
     /// Ends the check. `checked` is what the request turned into: it is there when nothing was wrong.
     pub(super) fn finish<T>(self, checked: Option<T>) -> Result<T, ApiError> {
         if !self.violations.is_empty() {
             return Err(ApiError::new(ErrorKind::Validation, self.message()));
         }
+        self.permit()?;
         match (self.invalid, checked) {
             (Some(invalid), _) => Err(ApiError::invalid(invalid)),
             (None, Some(checked)) => Ok(checked),
@@ -146,6 +180,17 @@ impl Check {
         u32::try_from(value).ok().filter(|value| range.contains(value))
     }
 
+    /// The size of the largest record of a stream, as `MaxRecordSizeInKiB` gives it.
+    pub(super) fn record_kib(&mut self, value: Option<i64>) -> Option<u32> {
+        let range = (RECORD_BYTES_DEFAULT / 1024) as u32..=(RECORD_BYTES_MAX / 1024) as u32;
+        self.integer(At::Member("maxRecordSizeInKiB"), value, range)
+    }
+
+    /// The throughput that a stream shall be ready for.
+    pub(super) fn warm_throughput(&mut self, value: Option<i64>) -> Option<u32> {
+        self.integer(At::Member("warmThroughputMiBps"), value, 0..=u32::MAX)
+    }
+
     /// A word out of a few. `None` also when it is none of them.
     pub(super) fn word<T: Copy>(&mut self, at: At, value: Option<&str>, words: &[(&'static str, T)]) -> Option<T> {
         let value = value?;
@@ -178,36 +223,6 @@ impl Check {
         }
     }
 
-    /// A stream that may be named, addressed by ARN, or both. `None` also when something is wrong with it.
-    pub(super) fn optional_stream(&mut self, name: Option<&str>, arn: Option<&str>) -> Option<StreamName> {
-        let name = self.text(At::Member("streamName"), name, &STREAM_NAME);
-        let named = arn.and_then(arn_name);
-        let arn = self.text(At::Member("streamARN"), arn, &STREAM_ARN);
-        match (name, named) {
-            (Some(name), Some(named)) if name != named => {
-                let arn = arn.unwrap_or_default();
-                self.invalid(format!("StreamName {name} and StreamARN {arn} are not of the same stream."));
-                None
-            }
-            (Some(name), _) | (None, Some(name)) => {
-                let parsed = StreamName::parse(name);
-                if let Err(error) = &parsed {
-                    self.invalid(error.to_string());
-                }
-                parsed.ok()
-            }
-            (None, None) => None,
-        }
-    }
-
-    /// A stream that must be named, addressed by ARN, or both.
-    pub(super) fn stream(&mut self, name: Option<&str>, arn: Option<&str>) -> Option<StreamName> {
-        if name.is_none() && arn.is_none() {
-            self.invalid("Either StreamName or StreamARN must be given.");
-        }
-        self.optional_stream(name, arn)
-    }
-
     /// The shard behind which a listing begins, as `ExclusiveStartShardId` gives it.
     pub(super) fn start_shard(&mut self, value: Option<&str>) -> Option<ShardIndex> {
         let text = self.text(At::Member("exclusiveStartShardId"), value, &SHARD_ID);
@@ -232,6 +247,30 @@ impl Check {
         }
     }
 
+    /// Words out of a few, as many as the model says. `None` also when something is wrong with them.
+    pub(super) fn words<T: Copy>(
+        &mut self,
+        at: At,
+        values: Option<&[String]>,
+        words: &[(&'static str, T)],
+        count: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        let values = values?;
+        let before = self.violations_count;
+        self.length(at, values.len(), count);
+        let meaning = |value: &String| words.iter().find(|(word, _)| word == value).map(|(_, meaning)| *meaning);
+        let found: Vec<T> = values.iter().filter_map(meaning).collect();
+        if found.len() < values.len() {
+            let set: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let rule = format_args!(
+                "Member must satisfy constraint: [Member must satisfy enum value set: [{}]]",
+                set.join(", ")
+            );
+            self.value_violation(at, &format_args!("[{}]", values.join(", ")), rule);
+        }
+        (self.violations_count == before).then_some(found)
+    }
+
     fn length_violation(&mut self, at: At, than: &str, bound: usize) {
         let rule = format_args!("Member must have length {than} than or equal to {bound}");
         // The value is a payload or a list: it is not repeated.
@@ -251,18 +290,6 @@ impl Check {
     }
 }
 
-/// The stream's name in `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
-fn arn_name(arn: &str) -> Option<&str> {
-    let mut parts = arn.splitn(6, ':');
-    let prefix = parts.next() == Some("arn")
-        && parts.next().is_some_and(|partition| partition.starts_with("aws"))
-        && parts.next() == Some("kinesis")
-        && parts.next().is_some()
-        && parts.next().is_some_and(is_account);
-    let name = parts.next().filter(|_| prefix)?.strip_prefix("stream/")?;
-    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
-}
-
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
@@ -274,85 +301,4 @@ fn is_decimal(text: &str, digits_max: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(work: impl FnOnce(&mut Check)) -> ApiError {
-        let mut check = Check::default();
-        work(&mut check);
-        check.finish(Some(())).unwrap_err()
-    }
-
-    #[test]
-    fn all_violations_are_told_at_once_in_the_words_of_aws() {
-        let long = "a".repeat(129);
-        let error = refusal(|check| {
-            check.stream(Some(""), None);
-            check.required_text(At::Member("shardId"), None, &SHARD_ID);
-            check.text(At::Member("shardId"), Some(&long), &SHARD_ID);
-            check.integer(At::Member("limit"), Some(0), 1..=10);
-            check.word(At::Member("type"), Some("X"), &[("A", 1), ("B", 2)]);
-            check.length(At::Member("records"), 501, 1..=500);
-        });
-        assert_eq!(error.kind, ErrorKind::Validation);
-        let expected = format!(
-            "7 validation errors detected: \
-             Value '' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; \
-             Value '' at 'streamName' failed to satisfy constraint: Member must have length greater than or equal to 1; \
-             Value null at 'shardId' failed to satisfy constraint: Member must not be null; \
-             Value '{long}' at 'shardId' failed to satisfy constraint: Member must have length less than or equal to 128; \
-             Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1; \
-             Value 'X' at 'type' failed to satisfy constraint: Member must satisfy enum value set: [A, B]; \
-             Value at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"
-        );
-        assert_eq!(error.message, expected);
-    }
-
-    #[test]
-    fn violations_and_what_they_repeat_are_bounded() {
-        let error = refusal(|check| {
-            for index in 0..500 {
-                check.text(At::Record(index, "explicitHashKey"), Some(&"x".repeat(9999)), &HASH_KEY);
-            }
-        });
-        assert!(error.message.starts_with("500 validation errors detected: Value 'xxx"));
-        assert!(error.message.contains("'records.10.member.explicitHashKey'"));
-        assert!(!error.message.contains("'records.11.member.explicitHashKey'"));
-        assert!(error.message.len() < 5000, "{}", error.message.len());
-    }
-
-    #[test]
-    fn a_stream_is_found_by_name_or_arn() {
-        let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/s";
-        for (name, arn) in [(Some("s"), None), (None, Some(arn)), (Some("s"), Some(arn))] {
-            let mut check = Check::default();
-            let stream = check.stream(name, arn);
-            assert_eq!(check.finish(stream).unwrap().as_str(), "s");
-        }
-    }
-
-    #[test]
-    fn a_stream_that_is_not_clear_is_an_invalid_argument() {
-        let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/s";
-        let unnamable = "arn:aws:kinesis:eu-west-1:123456789012:stream/s/t";
-        for (name, arn) in [(None, None), (Some("other"), Some(arn)), (None, Some(unnamable))] {
-            assert_eq!(
-                refusal(|check| drop(check.stream(name, arn))).kind,
-                ErrorKind::InvalidArgument,
-                "{name:?} {arn:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn patterns_are_those_of_the_model() {
-        for (text, matches) in [("0", true), ("10", true), ("", false), ("01", false), ("+1", false), ("1x", false)] {
-            assert_eq!(is_decimal(text, 39), matches, "{text}");
-        }
-        assert!(!is_decimal(&"1".repeat(40), 39));
-        for bad in ["", "s", "arn:aws:kinesis:eu:1:stream/s", "arn:aws:sqs:eu:123456789012:stream/s"] {
-            assert_eq!(arn_name(bad), None, "{bad}");
-        }
-        assert_eq!(arn_name("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s"), Some("s"));
-    }
-}
+mod tests;

@@ -4,16 +4,16 @@
 //! that have arrived and of answers that are not sent are bounded: what finds no room is refused, nothing waits for room.
 //! It must not know what an operation does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use http_body_util::BodyExt;
 use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -22,12 +22,13 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::HttpState;
-use super::auth::Caller;
+use super::auth::Target;
 use super::codec::Codec;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
-use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX};
+use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX, USER_AGENT_CHARS_MAX};
 use super::operation;
+use crate::harmless;
 
 /// What requests share.
 pub(super) struct Door {
@@ -103,7 +104,12 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
         };
         let status = answer.as_ref().map_or_else(|error| error.kind.status(), |_| StatusCode::OK);
         Span::current().record("status", status.as_u16());
-        tracing::debug!(took_us = started.elapsed().as_micros(), "answered");
+        tracing::debug!(
+            took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            http_version = ?head.version,
+            user_agent = user_agent(&head.headers),
+            "answered"
+        );
         answer
     };
     let answer = answer.instrument(span).await;
@@ -116,6 +122,13 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
     }
     door.state.metrics.answered(name, error, started.elapsed(), bytes);
     response
+}
+
+/// What the client calls itself: the beginning, on one line.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes());
+    let beginning: String = text.chars().take(USER_AGENT_CHARS_MAX).collect();
+    Some(harmless::on_one_line(&beginning))
 }
 
 /// Whether the rest of a request body may still be on its way after this error.
@@ -134,16 +147,34 @@ async fn run(
     let limits = &door.state.limits;
     let deadline = started + limits.request_timeout;
     let late = |_| body_is_late(limits.request_timeout);
+    let claimed = door.state.access.claim(head, &door.state.defaults, door.state.store.clock().now_elsewhere())?;
     let received = timeout_at(deadline, receive(door, head, body)).await;
     // Held to the end: the decoded request lies in memory as long as its body.
     let (body, _permit) = received.map_err(late)??;
     door.state.metrics.received(body.len());
-    let caller = Caller::of(head, &door.state.defaults);
-    let context = Context { state: &door.state, caller: &caller, codec };
+    let caller = claimed.check(head, &body)?;
+    caller.permit(operation.name(), target_of(operation))?;
+    if let Some(errors) = &door.state.errors {
+        errors.strike_call(operation)?;
+    }
+    let context = Context { state: &door.state, caller: &caller, codec, operation, asked: OnceLock::new() };
     match timeout_at(deadline, operation::run(operation, &context, &body)).await {
-        Ok(answer) => door.keep(answer?),
+        Ok(answer) => {
+            let answer = answer?;
+            context.note_change();
+            door.keep(answer)
+        }
         Err(_) => Err(ApiError::internal("a request missed its deadline", &operation.name())),
     }
+}
+
+/// What is known of what an operation is done to before its request is read.
+fn target_of(operation: Operation) -> Target<'static> {
+    let is_whole = matches!(
+        operation,
+        Operation::DescribeLimits | Operation::DescribeAccountSettings | Operation::UpdateAccountSettings
+    );
+    if is_whole { Target::Account } else { Target::Something }
 }
 
 fn body_is_late(timeout: Duration) -> ApiError {
@@ -165,14 +196,24 @@ fn target(head: &Parts) -> Result<Operation, ApiError> {
     let name = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
     match Operation::parse(name) {
         Some(operation) => Ok(operation),
-        None if OPERATION_NAMES.contains(&name) => {
-            Err(unknown(format!("The operation {name} is not served by this node yet.")))
-        }
+        None if OPERATION_NAMES.contains(&name) => Err(unknown(not_served(name))),
         None => {
             let target: String = target.chars().take(super::limits::ECHO_CHARS_MAX).collect();
             Err(unknown(format!("There is no operation '{target}': use {TARGET_PREFIX}<operation>.")))
         }
     }
+}
+
+/// Why an operation of the API is none of this node's.
+fn not_served(name: &str) -> String {
+    let hint = if name.contains("Queue") {
+        "a node has no queues"
+    } else if name.contains("Channel") {
+        "a node has no channels"
+    } else {
+        "read with GetShardIterator and GetRecords instead"
+    };
+    format!("The operation {name} is not supported: {hint}.")
 }
 
 /// The whole body, and the room in memory that it was granted.
@@ -272,5 +313,18 @@ mod tests {
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
         assert!(parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']), "{id}");
         assert_ne!(id, RequestId::random().to_string());
+    }
+
+    #[test]
+    fn a_user_agent_is_logged_harmless_and_bounded() {
+        let logged = |bytes: &[u8]| {
+            let value = HeaderValue::from_bytes(bytes).unwrap();
+            user_agent(&HeaderMap::from_iter([(USER_AGENT, value)])).unwrap()
+        };
+        assert_eq!(logged(b"aws-cli/1.46.3 md/Botocore#1.44.5"), "aws-cli/1.46.3 md/Botocore#1.44.5");
+        assert_eq!(logged("a\u{9b}b\tc".as_bytes()), r"a\u{9b}b\tc");
+        assert_eq!(logged(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(logged(&[b'x'; USER_AGENT_CHARS_MAX + 1]).len(), USER_AGENT_CHARS_MAX);
+        assert_eq!(user_agent(&HeaderMap::new()), None);
     }
 }

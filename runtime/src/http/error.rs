@@ -6,9 +6,13 @@
 use std::fmt::Display;
 
 use http::StatusCode;
+use tidemill_stream::attached::AttachError;
+use tidemill_stream::capacity::OverCapacity;
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::create::CreateStreamError;
 use tidemill_stream::delete::DeleteStreamError;
+use tidemill_stream::encryption::SetEncryptionError;
+use tidemill_stream::engine::{AppendError, LogError};
 use tidemill_stream::error::StoreError;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::put::{PutError, PutFailure};
@@ -23,12 +27,17 @@ use super::limits::TOKEN_LIFETIME;
 /// An error of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorKind {
+    AccessDenied,
     DryRun,
     ExpiredIterator,
     ExpiredNextToken,
+    IncompleteSignature,
     InternalFailure,
     InvalidArgument,
+    KmsNotFound,
+    InvalidSignature,
     LimitExceeded,
+    MissingAuthenticationToken,
     ProvisionedThroughputExceeded,
     RequestTimeout,
     RequestTooLarge,
@@ -37,6 +46,7 @@ pub(super) enum ErrorKind {
     Serialization,
     ServiceUnavailable,
     UnknownOperation,
+    UnrecognizedClient,
     UnsupportedMediaType,
     Validation,
 }
@@ -45,11 +55,17 @@ impl ErrorKind {
     /// Its name on the wire.
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::AccessDenied => "AccessDeniedException",
+            Self::IncompleteSignature => "IncompleteSignatureException",
+            Self::InvalidSignature => "InvalidSignatureException",
+            Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
+            Self::UnrecognizedClient => "UnrecognizedClientException",
             Self::DryRun => "DryRunOperationException",
             Self::ExpiredIterator => "ExpiredIteratorException",
             Self::ExpiredNextToken => "ExpiredNextTokenException",
             Self::InternalFailure => "InternalFailureException",
             Self::InvalidArgument => "InvalidArgumentException",
+            Self::KmsNotFound => "KMSNotFoundException",
             Self::LimitExceeded => "LimitExceededException",
             Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
             Self::RequestTimeout => "RequestTimeoutException",
@@ -72,16 +88,22 @@ impl ErrorKind {
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::DryRun
+            Self::AccessDenied
+            | Self::DryRun
             | Self::ExpiredIterator
             | Self::ExpiredNextToken
+            | Self::IncompleteSignature
             | Self::InvalidArgument
+            | Self::KmsNotFound
+            | Self::InvalidSignature
             | Self::LimitExceeded
+            | Self::MissingAuthenticationToken
             | Self::ProvisionedThroughputExceeded
             | Self::ResourceInUse
             | Self::ResourceNotFound
             | Self::Serialization
             | Self::UnknownOperation
+            | Self::UnrecognizedClient
             | Self::Validation => StatusCode::BAD_REQUEST,
         }
     }
@@ -143,6 +165,9 @@ impl From<StoreError> for ApiError {
         }
         match error {
             StoreError::Damaged(damaged) => Self::told("data is damaged", &damaged),
+            error @ (StoreError::Log(LogError::NoKey { .. }) | StoreError::Append(AppendError::NoKey { .. })) => {
+                Self::no_key(&error)
+            }
             error @ (StoreError::Log(_)
             | StoreError::Document(_)
             | StoreError::Append(_)
@@ -165,6 +190,7 @@ impl ApiError {
                 let message = format!("A stream has at most {max} shards; {given} were asked for.");
                 Self::new(ErrorKind::LimitExceeded, message)
             }
+            CreateStreamError::TooManyTags { max, .. } => Self::too_many_tags(max),
             CreateStreamError::Store(error) => error.into(),
         }
     }
@@ -172,7 +198,44 @@ impl ApiError {
     pub(super) fn of_delete(error: DeleteStreamError, account: &str) -> Self {
         match error {
             DeleteStreamError::NoStream(error) => Self::no_stream(&error.name, account),
+            DeleteStreamError::HasConsumers { name, consumers } => {
+                let message = format!(
+                    "Stream {name} under account {account} has {consumers} registered consumers: deregister them, or set \
+                     EnforceConsumerDeletion."
+                );
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
             DeleteStreamError::Store(error) => error.into(),
+        }
+    }
+
+    fn too_many_tags(max: usize) -> Self {
+        Self::invalid(format!("A stream or a consumer cannot have more than {max} tags associated with it."))
+    }
+
+    pub(super) fn of_attach(error: AttachError, stream: &StreamName, account: &str) -> Self {
+        match error {
+            AttachError::NoStream(error) => Self::no_stream(&error.name, account),
+            AttachError::NoConsumer(consumer) => {
+                let message = format!("Consumer {consumer} of stream {stream} under account {account} not found.");
+                Self::new(ErrorKind::ResourceNotFound, message)
+            }
+            AttachError::ConsumerExists(consumer) => {
+                let message = format!("Consumer {consumer} of stream {stream} under account {account} already exists.");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            AttachError::TooManyConsumers { max } => {
+                let message = format!(
+                    "Stream {stream} under account {account} has {max} registered consumers, the most it may have."
+                );
+                Self::new(ErrorKind::LimitExceeded, message)
+            }
+            AttachError::TooManyTags { max, .. } => Self::too_many_tags(max),
+            AttachError::NoPolicy => {
+                let message = format!("No resource policy found: stream {stream} under account {account}.");
+                Self::new(ErrorKind::ResourceNotFound, message)
+            }
+            AttachError::Store(error) => error.into(),
         }
     }
 
@@ -231,6 +294,23 @@ impl ApiError {
         }
     }
 
+    pub(super) fn of_encryption(error: SetEncryptionError, account: &str) -> Self {
+        match error {
+            SetEncryptionError::NoStream(error) => Self::no_stream(&error.name, account),
+            SetEncryptionError::NotActive { name, status } => {
+                let message = format!("Stream {name} under account {account} is {status:?}, not ACTIVE.");
+                Self::new(ErrorKind::ResourceInUse, message)
+            }
+            SetEncryptionError::Store(error) => error.into(),
+        }
+    }
+
+    /// Records are encrypted with a key that the node was not given.
+    pub(super) fn no_key(error: &dyn std::fmt::Display) -> Self {
+        tracing::warn!(%error, "a key is missing");
+        Self::new(ErrorKind::KmsNotFound, format!("The key is not found: {error}; see --encryption-keys."))
+    }
+
     pub(super) fn of_read(error: ReadError, account: &str) -> Self {
         match error {
             ReadError::NoStream(error) => Self::no_stream(&error.name, account),
@@ -287,6 +367,13 @@ impl ApiError {
         }
     }
 
+    /// In AWS's words, which clients may look for.
+    pub(super) fn over_capacity(over: &OverCapacity, account: &str) -> Self {
+        let OverCapacity { stream, shard, wait: _ } = over;
+        let message = format!("Rate exceeded for shard {shard} in stream {stream} under account {account}.");
+        Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
+    }
+
     /// For a put of one record; in a put of several, a failure is told beside the record.
     pub(super) fn of_failure(failure: &PutFailure, account: &str) -> Self {
         match failure {
@@ -294,7 +381,13 @@ impl ApiError {
                 let message = format!("Rate exceeded under account {account}: {reason}");
                 Self::new(ErrorKind::ProvisionedThroughputExceeded, message)
             }
-            PutFailure::Full(_) | PutFailure::Damaged(_) => Self::told("a record could not be appended", failure),
+            PutFailure::OverCapacity(over) => Self::over_capacity(over, account),
+            PutFailure::Full(_) => {
+                tracing::warn!(error = %failure, "a record found no space");
+                Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {failure}."))
+            }
+            PutFailure::NoKey(reason) => Self::no_key(reason),
+            PutFailure::Damaged(_) => Self::told("a record could not be appended", failure),
             PutFailure::Internal(reason) => Self::internal("a record could not be appended", reason),
         }
     }

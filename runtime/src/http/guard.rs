@@ -14,8 +14,10 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
+use super::auth::Access;
+use super::codec::Codec;
 use super::ingest::Ingest;
 use super::limits::ECHO_CHARS_MAX;
 
@@ -32,7 +34,13 @@ pub(super) struct Guard {
     /// Names that the user has given it.
     hosts: Arc<[String]>,
     ingest: Ingest,
+    /// Whether the Kinesis API needs signatures.
+    has_keys: bool,
 }
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) Option<SocketAddr>);
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +52,8 @@ enum Refusal {
     Host { host: String },
     #[error("pages of the origin '{origin}' may not ask this node; name it in ingest.cors.origins of the manifest")]
     Origin { origin: String },
+    #[error("other machines are answered only at /, with a signature, at /health, and below /streams/, with a token")]
+    Peer,
 }
 
 impl Refusal {
@@ -51,17 +61,23 @@ impl Refusal {
         match self {
             Self::Host { .. } => "host_not_allowed",
             Self::Origin { .. } => "origin_not_allowed",
+            Self::Peer => "machine_not_allowed",
         }
     }
 }
 
 impl Guard {
-    pub(super) fn new(address: Option<SocketAddr>, hosts: &[String], ingest: Ingest) -> Self {
+    pub(super) fn new(address: Option<SocketAddr>, hosts: &[String], ingest: Ingest, access: &Access) -> Self {
+        let has_keys = matches!(access, Access::Keys(_));
         let is_local = address.is_some_and(|address| address.ip().is_loopback());
-        Self { is_local, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), ingest }
+        Self { is_local, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), ingest, has_keys }
     }
 
     fn judge(&self, head: &Parts) -> Result<(), Refusal> {
+        let guards_itself = |path: &str| matches!(path, "/" | "/health") || path.starts_with(OWN_RULES);
+        if self.has_keys && !guards_itself(head.uri.path()) && !is_of_this_machine(head) {
+            return Err(Refusal::Peer);
+        }
         if !self.is_local {
             return Ok(());
         }
@@ -87,6 +103,14 @@ impl Guard {
             || plain.ends_with(".localhost")
             || self.hosts.iter().any(|host| host == plain)
     }
+}
+
+fn is_of_this_machine(head: &Parts) -> bool {
+    // Whoever hands on requests of others says so.
+    let is_handed_on =
+        ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| head.headers.contains_key(*name));
+    let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
+    !is_handed_on && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
 
 /// What a request calls the node: HTTP/2 says it in the URI. A request that says nothing comes from no browser. Two hosts
@@ -120,18 +144,27 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(refusal) => {
             tracing::warn!(%refusal, "a request was refused");
-            answer(&refusal)
+            answer(&refusal, Codec::of(&head.headers).unwrap_or(Codec::Json))
         }
     }
 }
 
-fn answer(refusal: &Refusal) -> Response {
-    let message = refusal.to_string();
-    let body = json!({ "__type": KIND, "error": refusal.name(), "message": message }).to_string();
+/// A refusal as its body, for AWS's clients and for others.
+#[derive(Serialize)]
+struct RefusalBody {
+    #[serde(rename = "__type")]
+    kind: &'static str,
+    error: &'static str,
+    message: String,
+}
+
+fn answer(refusal: &Refusal, codec: Codec) -> Response {
+    let body = RefusalBody { kind: KIND, error: refusal.name(), message: refusal.to_string() };
+    let body = codec.encode(&body, 256).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::FORBIDDEN;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, codec.content_type());
     headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(KIND));
     response
 }
@@ -147,7 +180,7 @@ mod tests {
         let ingest = Ingest::default();
         let origins = Origins::These(vec![Origin::parse("https://app.example.com").unwrap()]);
         ingest.set(IngestSettings { tokens: Vec::new(), origins });
-        Guard::new(Some(address.parse().unwrap()), &["Node.test".to_owned()], ingest)
+        Guard::new(Some(address.parse().unwrap()), &["Node.test".to_owned()], ingest, &Access::Anyone)
     }
 
     fn judge(guard: &Guard, path: &str, host: &str, origin: Option<&str>) -> &'static str {

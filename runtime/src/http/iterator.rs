@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use minicbor::{Decode, Encode};
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::engine::{Bound, Position, StreamId};
-use tidemill_stream::name::StreamName;
+use tidemill_stream::name::{ConsumerName, StreamName};
 use tidemill_stream::shard::ShardIndex;
 
 use super::error::ApiError;
@@ -70,7 +70,7 @@ impl IteratorKey {
                 // Nothing lies below `lowest`, so the record there is the first.
                 from: Bound::at(Position(lowest)),
             }),
-            Body::Streams { .. } | Body::Shards { .. } => Err(TokenError::Garbled),
+            Body::Streams { .. } | Body::Shards { .. } | Body::Consumers { .. } => Err(TokenError::Garbled),
         }
     }
 
@@ -78,7 +78,7 @@ impl IteratorKey {
     pub(super) fn open_streams(&self, text: &str, now: Timestamp) -> Result<String, TokenError> {
         match self.open(text, KIND_STREAMS, now)? {
             Body::Streams { after } => Ok(after),
-            Body::Shard { .. } | Body::Shards { .. } => Err(TokenError::Garbled),
+            Body::Shard { .. } | Body::Shards { .. } | Body::Consumers { .. } => Err(TokenError::Garbled),
         }
     }
 
@@ -92,7 +92,18 @@ impl IteratorKey {
                 filter,
                 at: at_ms.map(Timestamp::from_millis),
             }),
-            Body::Shard { .. } | Body::Streams { .. } => Err(TokenError::Garbled),
+            Body::Shard { .. } | Body::Streams { .. } | Body::Consumers { .. } => Err(TokenError::Garbled),
+        }
+    }
+
+    /// Where a listing of consumers goes on.
+    pub(super) fn open_consumers(&self, text: &str, now: Timestamp) -> Result<ConsumersPlace, TokenError> {
+        match self.open(text, KIND_CONSUMERS, now)? {
+            Body::Consumers { id, after } => Ok(ConsumersPlace {
+                id: StreamId(id),
+                after: ConsumerName::parse(&after).map_err(|_| TokenError::Garbled)?,
+            }),
+            Body::Shard { .. } | Body::Streams { .. } | Body::Shards { .. } => Err(TokenError::Garbled),
         }
     }
 
@@ -114,12 +125,14 @@ impl IteratorKey {
 const KIND_ITERATOR: &[u8] = b"iterator";
 const KIND_STREAMS: &[u8] = b"streams";
 const KIND_SHARDS: &[u8] = b"shards";
+const KIND_CONSUMERS: &[u8] = b"consumers";
 
 /// What is sealed.
 pub(super) enum Token {
     Shard(ShardPlace),
     Streams { after: String },
     Shards(ShardsPlace),
+    Consumers(ConsumersPlace),
 }
 
 /// A place in a shard.
@@ -141,6 +154,13 @@ pub(super) struct ShardsPlace {
     pub(super) at: Option<Timestamp>,
 }
 
+/// A place in a listing of a stream's consumers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ConsumersPlace {
+    pub(super) id: StreamId,
+    pub(super) after: ConsumerName,
+}
+
 /// Why a token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenError {
@@ -156,6 +176,7 @@ impl Token {
             Self::Shard(_) => KIND_ITERATOR,
             Self::Streams { .. } => KIND_STREAMS,
             Self::Shards(_) => KIND_SHARDS,
+            Self::Consumers(_) => KIND_CONSUMERS,
         }
     }
 
@@ -175,6 +196,7 @@ impl Token {
                 filter: place.filter,
                 at_ms: place.at.map(Timestamp::as_millis),
             },
+            Self::Consumers(place) => Body::Consumers { id: place.id.0, after: place.after.to_string() },
         }
     }
 }
@@ -217,6 +239,13 @@ enum Body {
         filter: u8,
         #[n(4)]
         at_ms: Option<u64>,
+    },
+    #[n(3)]
+    Consumers {
+        #[n(0)]
+        id: u64,
+        #[n(1)]
+        after: String,
     },
 }
 
@@ -294,6 +323,9 @@ mod tests {
         };
         let text = key().seal(&Token::Shards(place.clone()), NOW).unwrap();
         assert_eq!(key().open_shards(&text, NOW), Ok(place));
+        let place = ConsumersPlace { id: StreamId(3), after: ConsumerName::parse("c").unwrap() };
+        let text = key().seal(&Token::Consumers(place.clone()), NOW).unwrap();
+        assert_eq!(key().open_consumers(&text, NOW), Ok(place));
         let text = key().seal(&Token::Streams { after: "m".into() }, NOW).unwrap();
         assert_eq!(key().open_streams(&text, NOW), Ok("m".to_owned()));
     }

@@ -50,6 +50,21 @@ impl Default for HttpLimits {
     }
 }
 
+/// Streams that show UPDATING, or DELETING, at once, where that shows late; a further one shows as it is.
+pub const DELAYS_SHOWN_MAX: usize = 10_000;
+/// Open shards that the API makes at most, unless it is told otherwise (Kinesis, in its largest regions).
+pub const SHARDS_DEFAULT: u32 = 20_000;
+/// On-demand streams that the API makes at most, unless it is told otherwise (Kinesis: 50, until one asks for more).
+pub const ON_DEMAND_STREAMS_DEFAULT: u32 = 1_000;
+/// The most that either can be set to (Kinesis: the most that `DescribeLimits` can say).
+pub const QUOTA_MAX: u32 = 1_000_000;
+/// A file of access keys.
+pub const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
+/// The access keys of a node.
+pub const ACCESS_KEYS_MAX: usize = 1_000;
+/// The rules of an access key.
+pub const KEY_RULES_MAX: usize = 100;
+
 /// An answer up to here needs no room among [`HttpLimits::answers_bytes_max`]: errors and puts are always told.
 pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What is set aside for a request body before any of it has arrived.
@@ -66,6 +81,14 @@ pub const PAGE_STREAMS_MAX: usize = 100;
 pub const DESCRIBE_SHARDS_MAX: usize = 100;
 /// Shards on one page of `ListShards` (Kinesis).
 pub const LIST_SHARDS_MAX: usize = 1000;
+/// Tags on one page of `ListTagsForStream` (Kinesis).
+pub const LIST_TAGS_MAX: usize = 50;
+/// Consumers on one page of `ListStreamConsumers` (Kinesis).
+pub const LIST_CONSUMERS_MAX: usize = 100;
+/// Bytes of a resource policy.
+pub const POLICY_BYTES_MAX: usize = 20 << 10;
+/// The most warm throughput of a stream (Kinesis: 10 GiB a second).
+pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10 << 10;
 /// How long a shard iterator or a paging token is good (Kinesis).
 pub const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
 /// Characters of a shard iterator (Kinesis).
@@ -74,5 +97,7 @@ pub const ITERATOR_CHARS_MAX: usize = 512;
 pub(super) const VIOLATIONS_MAX: usize = 10;
 /// Characters of a wrong value that an answer repeats.
 pub(super) const ECHO_CHARS_MAX: usize = 256;
+/// Characters of a `User-Agent` that a log line repeats.
+pub(super) const USER_AGENT_CHARS_MAX: usize = 256;
 /// How long the answer to an order to apply the manifest waits for the outcome: functions may be built meanwhile.
 pub(super) const APPLY_TIMEOUT: Duration = Duration::from_mins(10);

@@ -9,18 +9,21 @@ mod auth;
 mod codec;
 mod constraint;
 mod context;
+mod delay;
 mod deployment;
 mod dispatch;
 mod error;
 mod guard;
 mod idle;
 mod ingest;
+mod inject;
 mod iterator;
 pub mod limits;
 mod metrics;
 mod operation;
 mod operator;
 mod patience;
+mod quota;
 mod server;
 
 use std::sync::Arc;
@@ -28,14 +31,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use prometheus_client::registry::Registry;
+use tidemill_stream::keys::Keyring;
 use tidemill_stream::store::Store;
 
-pub use auth::{Defaults, InvalidDefault};
+pub use auth::{Access, Credentials, Defaults, InvalidCredentials, InvalidDefault};
+pub use delay::{DelayTimes, Delays};
 pub use deployment::{ApplyOrder, DeploymentAccess, NotApplied};
 pub use ingest::{Ingest, IngestSettings, InvalidOrigin, InvalidToken, Origin, Origins, TokenDigest};
+pub use inject::{InjectedError, InjectedErrors, InvalidInjection};
 pub use iterator::IteratorKey;
 pub use limits::HttpLimits;
 pub use metrics::HttpMetrics;
+pub use quota::Quotas;
 pub use server::serve;
 
 /// Tells what the rooms behind the store do, for `GET /status`.
@@ -64,6 +71,8 @@ pub struct HttpState {
     pub store: Store,
     /// The account and region of a caller that names none.
     pub defaults: Defaults,
+    /// Who may use the Kinesis API.
+    pub access: Access,
     /// Seals shard iterators and paging tokens. With a key that is kept they outlive a restart.
     pub iterator_key: IteratorKey,
     /// What requests count into; registered in `registry`.
@@ -80,6 +89,14 @@ pub struct HttpState {
     pub ingest: Ingest,
     /// Names by which a node that listens on its own machine only may be asked, beside its address and localhost.
     pub hosts: Vec<String>,
+    /// The keys that streams may be encrypted with.
+    pub keys: Keyring,
+    /// How many shards and on-demand streams the API makes.
+    pub quotas: Quotas,
+    /// What shows late on purpose.
+    pub delays: Option<Arc<Delays>>,
+    /// What fails on purpose.
+    pub errors: Option<Arc<InjectedErrors>>,
     /// The limits of connections and requests.
     pub limits: HttpLimits,
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::dispatch::{Door, kinesis};
-use super::guard::Guard;
+use super::guard::{Guard, Peer};
 use super::idle::{Close, Idlers, InWork, Pulse};
 use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
@@ -49,7 +49,7 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
     let limits = state.limits;
     let tasks = Tasks::new();
-    let guard = Guard::new(listener.local_addr().ok(), &state.hosts, state.ingest.clone());
+    let guard = Guard::new(listener.local_addr().ok(), &state.hosts, state.ingest.clone(), &state.access);
     let (builder, router) = (builder(&limits, &tasks), router(state, guard));
     let server = Server { builder, router, limits, tasks: tasks.clone(), idlers: Idlers::default() };
     tokio::select! {
@@ -166,8 +166,10 @@ async fn converse(
     idlers: Idlers,
 ) {
     let (pulse, progress) = Pulse::new();
+    let peer = Peer(stream.peer_addr().ok());
     let stream = Patient::new(stream, limits.write_progress_timeout, pulse.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let in_work = pulse.begin(request.version() == http::Version::HTTP_2);
         answer(router.clone(), request, in_work)
     });

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use tidemill_stream::create::CreateStreamError;
+use tidemill_stream::limits::ON_DEMAND_SHARDS_MIN;
+use tidemill_stream::name::StreamName;
 use tidemill_stream::reshard::{ReshardError, Scale};
 use tidemill_stream::retention::RetentionChange;
 use tidemill_stream::stream::StreamMode;
 use tracing::{error, info, warn};
 
 use super::{ByName, Node, ingest};
-use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, StreamSpec};
+use crate::deploy::{Action, FunctionSpec, Inventory, Kind, Manifest, Plan, ShardsSpec, StreamSpec};
 use crate::functions::limits::WASM_BYTES_MAX;
 use crate::functions::{FunctionName, Version};
 use crate::trigger::ApplyError;
@@ -82,22 +84,47 @@ impl Node {
     }
 
     async fn bring_about(&self, spec: &StreamSpec) -> anyhow::Result<()> {
-        match self.store.update_shard_count(&spec.name, spec.shards, Scale::Any).await {
-            Ok(_) => {}
-            Err(error @ ReshardError::OnDemand { .. }) => warn!(%error, "its shards are not what the manifest says"),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot change the shards of the stream '{}'", spec.name));
+        let StreamSpec { name, shards, retention, retention_bytes, capacity } = spec;
+        self.bring_to(name, *shards)
+            .await
+            .with_context(|| format!("cannot change the shards of the stream '{name}'"))?;
+        let changed = async {
+            self.store.set_retention(name, RetentionChange::To(*retention)).await?;
+            self.store.set_retention_bytes(name, *retention_bytes).await
+        };
+        changed.await.with_context(|| format!("cannot change the retention of the stream '{name}'"))?;
+        let changed = self.store.set_capacity(name, *capacity).await;
+        changed.map(drop).with_context(|| format!("cannot change the capacity of the stream '{name}'"))
+    }
+
+    async fn bring_to(&self, name: &StreamName, shards: ShardsSpec) -> Result<(), ReshardError> {
+        match shards {
+            ShardsSpec::OnDemand => self.store.set_mode(name, StreamMode::OnDemand).await.map(drop),
+            ShardsSpec::Provisioned(shards) => {
+                self.store.set_mode(name, StreamMode::Provisioned).await?;
+                self.store.update_shard_count(name, shards, Scale::Any).await.map(drop)
             }
         }
-        let changed = self.store.set_retention(&spec.name, RetentionChange::To(spec.retention)).await;
-        changed.map(drop).with_context(|| format!("cannot change the retention of the stream '{}'", spec.name))
     }
 
     async fn create_stream(&self, spec: &StreamSpec) -> anyhow::Result<()> {
-        match self.store.create_stream(&spec.name, spec.shards, StreamMode::Provisioned, spec.retention).await {
-            Ok(_) | Err(CreateStreamError::Exists(_)) => Ok(()), // or a client was faster
-            Err(error) => Err(error).with_context(|| format!("cannot create the stream '{}'", spec.name)),
+        let StreamSpec { name, shards, retention, retention_bytes, capacity } = spec;
+        let (shards, mode) = match *shards {
+            ShardsSpec::Provisioned(shards) => (shards, StreamMode::Provisioned),
+            ShardsSpec::OnDemand => (ON_DEMAND_SHARDS_MIN, StreamMode::OnDemand),
+        };
+        let failed = || format!("cannot create the stream '{name}'");
+        match self.store.create_stream(name, shards, mode, *retention).await {
+            Ok(_) | Err(CreateStreamError::Exists(_)) => {} // or a client was faster
+            Err(error) => return Err(error).with_context(failed),
         }
+        if retention_bytes.is_some() {
+            self.store.set_retention_bytes(name, *retention_bytes).await.with_context(failed)?;
+        }
+        if capacity.is_some() {
+            self.store.set_capacity(name, *capacity).await.with_context(failed)?;
+        }
+        Ok(())
     }
 
     /// Deploys the functions that are new or changed, or none of them. Returns their names.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidemill_stream::store::Store;
-use tidemill_stream::stream::Stream;
+use tidemill_stream::stream::{Stream, StreamMode};
 
 use super::Deployed;
 use crate::deploy::{FunctionItem, IngestItem, Inventory, Manifest, StreamItem, TriggerItem};
@@ -53,7 +53,7 @@ impl Present {
         let stream = |stream: &Arc<Stream>| (stream.name.as_str().to_owned(), stream_item(stream));
         let applied = self.applied.lock();
         Inventory {
-            streams: self.store.streams().iter().map(stream).collect(),
+            streams: self.store.streams().iter().filter(|stream| stream.name.space().is_own()).map(stream).collect(),
             functions: names.iter().filter_map(function).collect(),
             triggers: applied.triggers.clone(),
             ingest: applied.ingest.clone(),
@@ -80,5 +80,7 @@ impl Present {
 
 fn stream_item(stream: &Stream) -> StreamItem {
     let retention_ms = u64::try_from(stream.retention.as_millis()).unwrap_or(u64::MAX);
-    StreamItem { shards: stream.open_shards().count() as u64, retention_ms }
+    let shards = (stream.mode == StreamMode::Provisioned).then(|| stream.open_shards().count() as u64);
+    let capacity = stream.capacity.map(|capacity| capacity.name().to_owned());
+    StreamItem { shards, retention_ms, retention_bytes: stream.retention_bytes, capacity }
 }

@@ -12,6 +12,9 @@ use super::{LastError, TriggerStatus};
 pub struct Report {
     /// The node's version.
     pub version: String,
+    /// What is wrong with it on purpose, as it is written on the command line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub testing_aids: Vec<String>,
     /// Streams, by name.
     pub streams: Vec<StreamReport>,
     /// Functions, by name.
@@ -80,6 +83,12 @@ pub struct TriggerReport {
     /// Times that records had expired before they were delivered, since the node started.
     #[serde(default)]
     pub skips: u64,
+    /// Records that begin as aggregates and are none, since the node started; they were delivered as they are.
+    #[serde(default)]
+    pub malformed: u64,
+    /// User records that were left out with their aggregate, as one of it belongs to another shard, since the node started.
+    #[serde(default)]
+    pub misplaced: u64,
 }
 
 /// The last thing that went wrong.
@@ -103,7 +112,7 @@ impl StreamReport {
             StreamStatus::Updating => "UPDATING",
         };
         Self {
-            name: stream.name.as_str().to_owned(),
+            name: stream.name.qualified(),
             status: status.to_owned(),
             open_shards: stream.open_shards().count(),
             retention_hours: stream.retention.as_secs() / 3600,
@@ -131,6 +140,8 @@ impl TriggerReport {
             failures: row.status.failures,
             emitted: row.status.emitted,
             skips: row.status.skips,
+            malformed: row.status.malformed,
+            misplaced: row.status.misplaced,
         }
     }
 }

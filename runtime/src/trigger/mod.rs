@@ -4,6 +4,7 @@
 //! owns it. A batch that fails is delivered again until it succeeds, and holds its own shard and its children only. This
 //! room must not know of HTTP, of wasm, or of the manifest's syntax.
 
+mod batch;
 mod document;
 mod lineage;
 mod output;

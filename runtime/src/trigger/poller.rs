@@ -20,11 +20,11 @@ use tidemill_stream::stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span, error, info, warn};
 
+use super::batch::{Batch, Batches, Found, Rules};
 use super::lineage::Ends;
 use super::policy::{Decision, Outcome, backoff, decide, rest};
 use super::{Target, output};
 use crate::functions::Invocation;
-use crate::limits::BATCH_BYTES_MAX;
 use crate::status::{Row, State};
 
 /// What a poller works with.
@@ -33,7 +33,7 @@ pub(super) struct Poller {
     pub(super) stream: Arc<Stream>,
     pub(super) shard: Shard,
     pub(super) trigger: TriggerId,
-    pub(super) batch_records_max: usize,
+    pub(super) rules: Rules,
     pub(super) target: Target,
     pub(super) row: Row,
     pub(super) ends: Ends,
@@ -118,17 +118,15 @@ impl Poller {
                 if read.skipped {
                     self.tell_of_skipped(from);
                 }
-                if !read.records.is_empty() {
-                    self.deliver(&read.records).await?;
-                }
+                let (next, is_at_end) = (read.next, read.is_at_end);
                 if !read.records.is_empty() || read.skipped {
                     looks_in_vain = 0;
-                    cursor = self.commit(&cursor, &read).await?;
-                } else if !read.is_at_end {
+                    self.take(read, &mut cursor).await?;
+                } else if !is_at_end {
                     looks_in_vain += 1;
-                    self.rest_at(read.next, rest(looks_in_vain)).await?;
+                    self.rest_at(next, rest(looks_in_vain)).await?;
                 }
-                if read.is_at_end { Err(Ended::ReadToTheEnd) } else { Ok(read.next) }
+                if is_at_end { Err(Ended::ReadToTheEnd) } else { Ok(next) }
             };
             match turn.await {
                 Ok(next) => from = next,
@@ -138,7 +136,7 @@ impl Poller {
     }
 
     async fn read(&mut self, from: Bound) -> Result<Read, Ended> {
-        let limits = ReadLimits { records_max: self.batch_records_max, bytes_max: BATCH_BYTES_MAX };
+        let limits = ReadLimits { records_max: self.rules.records_max, bytes_max: self.rules.bytes_max };
         let mut attempt = 1;
         loop {
             if self.stopping.is_cancelled() {
@@ -177,10 +175,50 @@ impl Poller {
         }
     }
 
+    /// All of a read, in as many batches as its user records need. The cursor follows.
+    async fn take(&mut self, read: Read, cursor: &mut Cursor) -> Result<(), Ended> {
+        let tip = read.is_at_tip.then_some(read.next);
+        for Batch { records, cursor: behind, found, .. } in Batches::of(read, self.rules) {
+            if self.stopping.is_cancelled() {
+                return Err(Ended::Stopping);
+            }
+            self.tell_of(found);
+            let records: Arc<[StoredRecord]> = records.into();
+            if !records.is_empty() {
+                self.deliver(&records).await?;
+            }
+            if let Some(behind) = behind {
+                *cursor = self.commit(cursor, behind).await?;
+            }
+            self.note_progress(&records, behind, tip);
+        }
+        Ok(())
+    }
+
+    /// Aggregates that were not taken apart: one line a batch however many there were.
+    fn tell_of(&self, found: Found) {
+        if let Some((position, reason)) = found.last_malformed {
+            let (count, last) = (found.malformed, position.0);
+            warn!(count, last, %reason, "records begin as aggregated records and are none; they are delivered as they are");
+        }
+        if let Some(position) = found.last_misplaced {
+            warn!(
+                user_records = found.misplaced,
+                last = position.0,
+                "aggregated records have user records whose hash keys belong to another shard; they are left out whole, \
+                 as their producer is to put them again"
+            );
+        }
+        self.row.update(|status| {
+            status.malformed += found.malformed;
+            status.misplaced += found.misplaced;
+        });
+    }
+
     /// Calls the function with the same batch until it takes it.
-    async fn deliver(&mut self, records: &[StoredRecord]) -> Result<(), Ended> {
+    async fn deliver(&mut self, records: &Arc<[StoredRecord]>) -> Result<(), Ended> {
         self.row.update(|status| status.pending_since = records.first().map(|record| record.arrival));
-        let mut invocation = self.invocation(records.into());
+        let mut invocation = self.invocation(Arc::clone(records));
         loop {
             // Seen before the call: a version that comes while it runs ends the backoff at once.
             self.target.versions.mark_unchanged();
@@ -254,14 +292,11 @@ impl Poller {
     }
 
     /// Moves the cursor behind the batch, durably enough: after a crash it may lag.
-    async fn commit(&mut self, cursor: &Cursor, read: &Read) -> Result<Cursor, Ended> {
+    async fn commit(&mut self, cursor: &Cursor, behind: Bound) -> Result<Cursor, Ended> {
         let mut attempt = 1;
         loop {
-            match self.store.move_cursor(self.trigger, self.shard.index, cursor, read.next).await {
-                Ok(moved) => {
-                    self.note_progress(read);
-                    return Ok(moved);
-                }
+            match self.store.move_cursor(self.trigger, self.shard.index, cursor, behind).await {
+                Ok(moved) => return Ok(moved),
                 Err(MoveCursorError::Stale { .. }) => return Err(Ended::Stale),
                 Err(MoveCursorError::Store(error)) => {
                     self.back_off_from_store("the cursor cannot be moved", &error, &mut attempt).await?;
@@ -270,14 +305,16 @@ impl Poller {
         }
     }
 
-    fn note_progress(&self, read: &Read) {
-        let last = read.records.last();
-        let number = last.map(|record| self.stream.sequence_number(&self.shard, record.position, record.arrival));
+    /// `behind` is where the cursor has moved, if it has; at `tip` nothing waits.
+    fn note_progress(&self, records: &[StoredRecord], behind: Option<Bound>, tip: Option<Bound>) {
+        let last = records.last();
+        let whole = last.filter(|_| behind.is_some());
+        let number = whole.map(|record| self.stream.sequence_number(&self.shard, record.position, record.arrival));
         self.row.update(|status| {
             status.state = State::Running;
-            status.records += read.records.len() as u64;
+            status.records += records.len() as u64;
             status.last_sequence_number = number.or(status.last_sequence_number);
-            status.pending_since = last.map(|record| record.arrival).filter(|_| !read.is_at_tip);
+            status.pending_since = last.map(|record| record.arrival).filter(|_| behind.is_none() || behind != tip);
         });
     }
 

@@ -18,13 +18,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info, info_span};
 
+use super::batch::Rules;
 use super::document::{self, TriggerError};
 use super::lineage::Ends;
 use super::poller::Poller;
 use super::{Target, Targets};
-use crate::deploy::TriggerSpec;
+use crate::deploy::{Semantics, TriggerSpec};
 use crate::functions::FunctionName;
-use crate::limits::{POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
+use crate::limits::{BATCH_BYTES_MAX, POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
 use crate::status::{Board, RowKey, State};
 use crate::tasks::Tasks;
 
@@ -64,6 +65,7 @@ struct Purpose {
     stream: StreamId,
     function: FunctionName,
     batch_records_max: usize,
+    semantics: Semantics,
 }
 
 /// What there is to do for a trigger.
@@ -140,6 +142,7 @@ impl Supervisor {
             stream: stream.id,
             function: spec.function.clone(),
             batch_records_max: spec.batch_records_max,
+            semantics: spec.semantics,
         };
         let ready = match self.running.get(&spec.name).filter(|running| running.purpose == purpose) {
             Some(running) => running.ends.ready(&stream, &running.begun),
@@ -206,12 +209,18 @@ impl Supervisor {
         target: Target,
     ) -> Poller {
         let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
+        let rules = Rules {
+            semantics: running.purpose.semantics,
+            range: shard.range,
+            records_max: running.purpose.batch_records_max,
+            bytes_max: BATCH_BYTES_MAX,
+        };
         Poller {
             store: self.store.clone(),
             stream: Arc::clone(stream),
             shard,
             trigger: running.purpose.trigger,
-            batch_records_max: running.purpose.batch_records_max,
+            rules,
             target,
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
             random: StdRng::from_rng(&mut self.random),

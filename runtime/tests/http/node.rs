@@ -8,17 +8,21 @@ use prometheus_client::registry::Registry;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tidemill::http::{
-    ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IngestSettings, IteratorKey,
-    serve,
+    Access, ApplyOrder, Defaults, DelayTimes, Delays, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest,
+    IngestSettings, InjectedError, InjectedErrors, IteratorKey, Quotas, serve,
 };
 use tidemill::tasks::Tasks;
+use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::{Clock, Timestamp};
+use tidemill_stream::engine::Engine;
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub(crate) const START: u64 = 1_763_859_985_123;
+/// Decides which calls fail on a node with injected errors.
+pub(crate) const SEED: u64 = 20_261_123;
 pub(crate) const JSON: &str = "application/x-amz-json-1.1";
 
 /// A listening server; it ends with the test's runtime.
@@ -28,6 +32,17 @@ pub(crate) struct Node {
     pub(crate) client: reqwest::Client,
     pub(crate) tasks: Tasks,
     pub(crate) ingest: Ingest,
+}
+
+/// What differs between the nodes of tests.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) limits: HttpLimits,
+    pub(crate) orders: Option<mpsc::Sender<ApplyOrder>>,
+    pub(crate) quotas: Quotas,
+    pub(crate) capacity: Capacity,
+    pub(crate) delays: DelayTimes,
+    pub(crate) errors: Vec<InjectedError>,
 }
 
 pub(crate) struct Answer {
@@ -69,17 +84,35 @@ impl Node {
     }
 
     pub(crate) async fn with_limits(limits: HttpLimits) -> Self {
-        Self::serving(limits, None).await
+        Self::with(Setup { limits, ..Setup::default() }).await
     }
 
     /// A node whose deployments these orders go to.
     pub(crate) async fn with_orders(orders: mpsc::Sender<ApplyOrder>) -> Self {
-        Self::serving(HttpLimits::default(), Some(orders)).await
+        Self::with(Setup { orders: Some(orders), ..Setup::default() }).await
     }
 
-    async fn serving(limits: HttpLimits, orders: Option<mpsc::Sender<ApplyOrder>>) -> Self {
+    /// A node whose API makes no more than that.
+    pub(crate) async fn with_quotas(quotas: Quotas) -> Self {
+        Self::with(Setup { quotas, ..Setup::default() }).await
+    }
+
+    /// A node over an engine that is made for its clock.
+    pub(crate) async fn over<E: Engine>(engine: impl Fn(Clock) -> E) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(START));
-        let store = Store::open(Arc::new(Memory::new(clock.clone())), clock.clone()).await.unwrap();
+        Self::serving(Arc::new(engine(clock.clone())), clock, Setup::default()).await
+    }
+
+    /// A node in memory.
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(START));
+        Self::serving(Arc::new(Memory::new(clock.clone())), clock, setup).await
+    }
+
+    /// A node over this engine, which may have served another before.
+    pub(crate) async fn serving(engine: Arc<dyn Engine>, clock: Clock, setup: Setup) -> Self {
+        let Setup { limits, orders, quotas, capacity, delays, errors } = setup;
+        let store = Store::open_with(engine, clock.clone(), capacity).await.unwrap();
         let ingest = Ingest::default();
         ingest.set(IngestSettings::default());
         let mut registry = Registry::with_prefix("tidemill");
@@ -87,6 +120,7 @@ impl Node {
         let state = HttpState {
             store,
             defaults: Defaults::default(),
+            access: Access::Anyone,
             iterator_key: IteratorKey::random().unwrap(),
             metrics,
             registry: Arc::new(registry),
@@ -95,6 +129,10 @@ impl Node {
             log: Arc::new(|question| Box::pin(async move { Some(json!({ "asked": format!("{question:?}") })) })),
             ingest: ingest.clone(),
             hosts: Vec::new(),
+            keys: tidemill_stream::keys::Keyring::default(),
+            quotas,
+            delays: Delays::of(delays).map(Arc::new),
+            errors: (!errors.is_empty()).then(|| Arc::new(InjectedErrors::new(errors, SEED))),
             limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

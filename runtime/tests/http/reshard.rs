@@ -1,7 +1,10 @@
 //! Splitting and merging shards, and reading along what becomes of them.
 
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidemill_stream::engine::faulty::{Fault, Faulty, FaultyOptions};
+use tidemill_stream::engine::memory::Memory;
 
 use super::node::{Node, payloads};
 
@@ -130,6 +133,35 @@ async fn the_number_of_shards_is_updated_by_up_to_twofold() {
     node.refused("UpdateShardCount", body(0), "ValidationException").await;
     let other = json!({ "StreamName": "s", "TargetShardCount": 3, "ScalingType": "OTHER" });
     node.refused("UpdateShardCount", other, "ValidationException").await;
+}
+
+/// One shard a log, and an engine that lets others go first at every call: an update is many turns of the only thread.
+#[tokio::test]
+async fn a_stream_is_updating_while_its_shards_are_changed() {
+    let node = Node::over(|clock| {
+        let options = FaultyOptions { per_mille: [(Fault::Pause, 1000)].into(), ..FaultyOptions::default() };
+        Faulty::new(Memory::with_shards_per_log(clock, 1), options)
+    })
+    .await;
+    node.ok("CreateStream", json!({ "StreamName": "s", "ShardCount": 64 })).await;
+    let status = async || {
+        let summary = node.ok("DescribeStreamSummary", json!({ "StreamName": "s" })).await;
+        summary["StreamDescriptionSummary"]["StreamStatus"].as_str().unwrap().to_owned()
+    };
+    let update = json!({ "StreamName": "s", "TargetShardCount": 96, "ScalingType": "UNIFORM_SCALING" });
+    let mut update = std::pin::pin!(node.ok("UpdateShardCount", update));
+    let mut statuses = vec![status().await];
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut update => break,
+            status = status() => statuses.push(status),
+        }
+    }
+    statuses.push(status().await);
+    statuses.dedup();
+    assert_eq!(statuses, ["ACTIVE", "UPDATING", "ACTIVE"]);
+    assert_eq!(shards(&node, "AT_LATEST").await.len(), 96);
 }
 
 #[tokio::test]

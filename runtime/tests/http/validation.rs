@@ -18,7 +18,7 @@ async fn check(operation: &str, cases: &[(Value, &str, &str)]) {
 
 #[tokio::test]
 async fn of_a_put() {
-    let large = base64(vec![0; (1 << 20) + 1]);
+    let large = base64(vec![0; (10 << 20) + 1]);
     let hash = r"satisfy regular expression pattern: 0|([1-9]\d{0,38})";
     let cases = [
         (
@@ -31,7 +31,11 @@ async fn of_a_put() {
             "at 'partitionKey'",
             "have length less than or equal to 256",
         ),
-        (json!({ "PartitionKey": "k", "Data": large }), "Value at 'data'", "have length less than or equal to 1048576"),
+        (
+            json!({ "PartitionKey": "k", "Data": large }),
+            "Value at 'data'",
+            "have length less than or equal to 10485760",
+        ),
         (json!({ "PartitionKey": "k" }), "Value null at 'data'", "not be null"),
         (json!({ "PartitionKey": "k", "Data": "", "ExplicitHashKey": "01" }), "Value '01' at 'explicitHashKey'", hash),
     ];

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tidemill::deploy::{Start, TriggerSpec};
+use tidemill::deploy::{Semantics, Start, TriggerSpec};
 use tidemill::functions::{Deployment, Emission, Emitted, FunctionName, Invocation, Invoke, InvokeError};
 use tidemill::status::{Board, ShardStatus, TriggerStatus};
 use tidemill::trigger::{Target, Targets, Triggers};
@@ -79,7 +79,8 @@ pub(crate) fn fails(message: &'static str) -> Outcome {
 
 pub(crate) fn spec(name: &str, stream: &str, start: Start) -> TriggerSpec {
     let (name, function) = (name.to_owned(), FunctionName::parse("f").unwrap());
-    TriggerSpec { name, stream: StreamName::parse(stream).unwrap(), function, start, batch_records_max: 100 }
+    let (stream, semantics) = (StreamName::parse(stream).unwrap(), Semantics::Tidemill);
+    TriggerSpec { name, stream, function, start, batch_records_max: 100, semantics }
 }
 
 pub(crate) fn data_of(calls: &[Call]) -> Vec<String> {
@@ -244,7 +245,7 @@ struct Recorder {
 impl Invoke for Recorder {
     async fn invoke(&mut self, invocation: &Invocation) -> Result<Emitted, InvokeError> {
         let data: Vec<String> =
-            invocation.records.iter().map(|record| String::from_utf8(record.data.to_vec()).unwrap()).collect();
+            invocation.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect();
         let mut at = 0;
         self.calls.send_modify(|calls| {
             let trigger_calls = 1 + calls.iter().filter(|call| call.data.first() == data.first()).count();

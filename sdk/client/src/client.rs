@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tidemill_wire::{
@@ -15,6 +16,7 @@ use tidemill_wire::{
 };
 
 use crate::error::ClientError;
+use crate::sign::AccessKey;
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +41,7 @@ struct HealthBody {
 pub struct Client {
     http: reqwest::Client,
     endpoint: String,
+    key: Option<Arc<AccessKey>>,
     /// Requests that were sent again, of all clones.
     retries: Arc<AtomicU64>,
 }
@@ -52,7 +55,13 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy()
             .build()?;
-        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), retries: Arc::default() })
+        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), key: None, retries: Arc::default() })
+    }
+
+    /// The same client, which signs what it asks of the Kinesis API.
+    #[must_use]
+    pub fn signing_with(self, key: AccessKey) -> Self {
+        Self { key: Some(Arc::new(key)), ..self }
     }
 
     /// How many puts this client and its clones have sent again, because the node did not take them whole.
@@ -109,7 +118,10 @@ impl Client {
 
     /// What is known of a stream at a glance.
     pub async fn describe(&self, stream: &str) -> Result<StreamDescriptionSummary, ClientError> {
-        let request = DescribeStreamSummaryRequest { stream_name: Some(stream.to_owned()), stream_arn: None };
+        let request = DescribeStreamSummaryRequest {
+            stream_name: Some(stream.to_owned()),
+            ..DescribeStreamSummaryRequest::default()
+        };
         let response: DescribeStreamSummaryResponse = self.call(Operation::DescribeStreamSummary, &request).await?;
         Ok(response.stream_description_summary)
     }
@@ -186,13 +198,13 @@ impl Client {
 
     pub(crate) async fn send(&self, operation: Operation, request: &impl Serialize) -> Result<Bytes, ClientError> {
         let body = serde_json::to_vec(request).map_err(|source| unreadable(operation, source))?;
-        let request = self
-            .http
-            .post(&self.endpoint)
-            .header("x-amz-target", format!("{TARGET_PREFIX}{}", operation.name()))
-            .header("content-type", JSON_CONTENT_TYPE)
-            .body(body);
-        answered(request.send().await?).await
+        let target = format!("{TARGET_PREFIX}{}", operation.name());
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE))]);
+        headers.extend(HeaderValue::try_from(target).map(|target| (HeaderName::from_static("x-amz-target"), target)));
+        if let Some(key) = &self.key {
+            key.sign(&self.endpoint, &mut headers, &body)?;
+        }
+        answered(self.http.post(&self.endpoint).headers(headers).body(body).send().await?).await
     }
 }
 

@@ -24,6 +24,12 @@ pub enum ClientError {
         /// What is wrong with the answer.
         source: serde_json::Error,
     },
+    /// The request could not be signed; nothing was sent.
+    #[error("the request cannot be signed: {reason}")]
+    Unsigned {
+        /// Why.
+        reason: String,
+    },
     /// Records were refused one by one, and again after every retry.
     #[error("{records} records were not taken in {attempts} attempts, the last one because of {code}: {message}")]
     Refused {
@@ -54,6 +60,11 @@ impl ClientError {
         matches!(self, Self::Api { kind, .. } if kind == "ResourceNotFoundException")
     }
 
+    /// The node wants to know who asks, and the request did not say.
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Api { kind, .. } if kind == "MissingAuthenticationTokenException")
+    }
+
     /// The place in a shard was given out too long ago.
     pub fn is_iterator_expired(&self) -> bool {
         matches!(self, Self::Api { kind, .. } if kind == "ExpiredIteratorException")
@@ -64,7 +75,7 @@ impl ClientError {
         match self {
             Self::Transport(error) => !error.is_builder(),
             Self::Api { .. } => self.is_retryable(),
-            Self::Unreadable { .. } | Self::Refused { .. } => false,
+            Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
         }
     }
 
@@ -73,7 +84,7 @@ impl ClientError {
         match self {
             Self::Api { kind, status, .. } => kind == "ProvisionedThroughputExceededException" || *status >= 500,
             Self::Transport(error) => error.is_connect(),
-            Self::Unreadable { .. } | Self::Refused { .. } => false,
+            Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
         }
     }
 }

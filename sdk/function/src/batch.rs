@@ -29,7 +29,7 @@ pub struct Record<T> {
     pub partition_key: String,
     /// When the node stored the record: milliseconds since 1970, UTC.
     pub arrival_ms: u64,
-    /// The record's place in its shard: strictly increasing, with gaps.
+    /// The record's place in its shard: strictly increasing, with gaps. The user records of one aggregated record have one.
     pub position: u64,
     /// The shard that the record comes from.
     pub shard: Shard,

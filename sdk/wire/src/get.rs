@@ -29,6 +29,9 @@ pub struct GetShardIteratorRequest {
     /// Check only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `GetShardIterator` answers.
@@ -55,6 +58,9 @@ pub struct GetRecordsRequest {
     /// Check only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `GetRecords` answers.

@@ -29,6 +29,9 @@ pub struct PutRecordRequest<'a> {
     /// Check only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<Text<'a>>,
 }
 
 /// What `PutRecord` answers.
@@ -60,6 +63,9 @@ pub struct PutRecordsRequest<'a> {
     /// Check only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<Text<'a>>,
 }
 
 /// One record of a `PutRecords` request.

@@ -20,6 +20,9 @@ pub struct SplitShardRequest {
     /// Where the range of the second child begins, in decimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_starting_hash_key: Option<String>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `MergeShards` asks. It answers nothing.
@@ -38,6 +41,9 @@ pub struct MergeShardsRequest {
     /// The shard whose range begins where that of the other ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjacent_shard_to_merge: Option<String>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `UpdateShardCount` asks.
@@ -56,6 +62,9 @@ pub struct UpdateShardCountRequest {
     /// `UNIFORM_SCALING`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling_type: Option<String>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `UpdateShardCount` answers.
@@ -83,4 +92,10 @@ pub struct UpdateStreamModeRequest {
     /// Who shall set the number of shards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_mode_details: Option<StreamModeDetails>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
+    /// The throughput that an on-demand stream shall be ready for.
+    #[serde(rename = "WarmThroughputMiBps", skip_serializing_if = "Option::is_none")]
+    pub warm_throughput_mibps: Option<i64>,
 }

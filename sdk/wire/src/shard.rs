@@ -29,6 +29,9 @@ pub struct ListShardsRequest {
     /// Which shards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard_filter: Option<ShardFilter>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// Which shards of a stream.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Shard, Timestamp};
+use crate::{Shard, Timestamp, WarmThroughput};
 
 /// What `CreateStream` asks. It answers nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct CreateStreamRequest {
     /// How records find their shard: `USER_PARTITION_KEY` or `AUTO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_distribution_strategy: Option<String>,
+    /// The throughput that an on-demand stream shall be ready for.
+    #[serde(rename = "WarmThroughputMiBps", skip_serializing_if = "Option::is_none")]
+    pub warm_throughput_mibps: Option<i64>,
 }
 
 /// What `DeleteStream` asks. It answers nothing.
@@ -43,6 +46,9 @@ pub struct DeleteStreamRequest {
     /// Delete although it has registered consumers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enforce_consumer_deletion: Option<bool>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `IncreaseStreamRetentionPeriod` and `DecreaseStreamRetentionPeriod` ask. They answer nothing.
@@ -58,6 +64,9 @@ pub struct StreamRetentionPeriodRequest {
     /// How long records are to be kept, 24..8760 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_period_hours: Option<i64>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `DescribeStream` asks.
@@ -76,6 +85,9 @@ pub struct DescribeStreamRequest {
     /// Only shards behind this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclusive_start_shard_id: Option<String>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `DescribeStream` answers.
@@ -113,6 +125,9 @@ pub struct StreamDescription {
     /// `NONE` or `KMS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption_type: Option<String>,
+    /// The key, as whoever chose it called it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
 }
 
 /// What `DescribeStreamSummary` asks.
@@ -125,6 +140,9 @@ pub struct DescribeStreamSummaryRequest {
     /// The stream by ARN.
     #[serde(rename = "StreamARN", skip_serializing_if = "Option::is_none")]
     pub stream_arn: Option<String>,
+    /// Reserved by AWS; nothing is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
 }
 
 /// What `DescribeStreamSummary` answers.
@@ -158,6 +176,9 @@ pub struct StreamDescriptionSummary {
     /// `NONE` or `KMS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption_type: Option<String>,
+    /// The key, as whoever chose it called it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
     /// Shards that take records.
     pub open_shard_count: u64,
     /// Registered consumers.
@@ -166,6 +187,12 @@ pub struct StreamDescriptionSummary {
     /// The largest record.
     #[serde(rename = "MaxRecordSizeInKiB", skip_serializing_if = "Option::is_none")]
     pub max_record_size_kib: Option<u64>,
+    /// The throughput that it is ready for, where that was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<WarmThroughput>,
+    /// How records find their shard: `USER_PARTITION_KEY` or `AUTO`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_distribution_strategy: Option<String>,
 }
 
 /// Whether a stream is provisioned or on demand.

@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for Millis {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Timestamp, D::Error> {
-        i64::deserialize(deserializer).map(|millis| Timestamp { millis })
+        deserializer.deserialize_any(self)
     }
 
     fn visit_i64<E: Error>(self, millis: i64) -> Result<Timestamp, E> {
@@ -89,6 +89,11 @@ impl<'de> Visitor<'de> for Millis {
 
     fn visit_u64<E: Error>(self, millis: u64) -> Result<Timestamp, E> {
         Ok(Timestamp::from_millis(millis))
+    }
+
+    // Some proxies multiply seconds and send what comes out.
+    fn visit_f64<E: Error>(self, millis: f64) -> Result<Timestamp, E> {
+        Ok(Timestamp { millis: millis.round() as i64 })
     }
 }
 

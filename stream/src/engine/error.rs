@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::keys::KeyPrint;
+
 use super::{Generation, Key, LogId, Revision, Ticket};
 
 /// Why an append was not done, or may not have been.
@@ -44,6 +46,14 @@ pub enum AppendError {
     /// The log is damaged, and takes nothing.
     #[error(transparent)]
     Damaged(#[from] Corruption),
+    /// Its records are encrypted with a key that is not there. Nothing was appended.
+    #[error("the log {log} is encrypted with a key of print {key}, which is none of those that the node was given")]
+    NoKey {
+        /// Which log.
+        log: LogId,
+        /// Which key.
+        key: KeyPrint,
+    },
     /// The log cannot be written now.
     #[error("the log {log} cannot be written: {reason}")]
     Unavailable {
@@ -72,6 +82,14 @@ pub enum LogError {
         path: String,
         /// What the system said.
         cause: io::Error,
+    },
+    /// Its records are encrypted with a key that is not there.
+    #[error("the log {log} is encrypted with a key of print {key}, which is none of those that the node was given")]
+    NoKey {
+        /// Which log.
+        log: LogId,
+        /// Which key.
+        key: KeyPrint,
     },
     /// The log cannot be used now.
     #[error("the log {log} is unavailable: {reason}")]

@@ -396,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn of_too_many_bytes_the_oldest_records_go() {
         let (engine, log) = (Memory::new(Clock::system()), LogId { stream: StreamId(1), part: 0 });
-        let settings = LogSettings { retention: Duration::from_hours(24), retention_bytes: Some(20) };
+        let settings = LogSettings { retention_bytes: Some(20), ..LogSettings::kept_for(Duration::from_hours(24)) };
         engine.log_put(log, settings).await.unwrap();
         for shard in [0, 1, 0, 1] {
             let partition_key = PartitionKey::parse("k").unwrap();

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 pub use self::error::{AppendError, Corruption, DocumentError, LogError, SealError, UnknownTicket};
 use self::local::{check_append, check_changes, check_expected, file_capabilities};
 use crate::clock::Timestamp;
+use crate::keys::KeyPrint;
 use crate::record::{Record, StoredRecord};
 use crate::shard::ShardIndex;
 
@@ -182,12 +183,14 @@ pub struct LogSettings {
     pub retention: Duration,
     /// Bytes that are kept at most, about: where there are more the oldest records go first. `None`: as many as come.
     pub retention_bytes: Option<u64>,
+    /// The key that records are encrypted with at rest. `None`: they are not. An engine without a disk has no use for it.
+    pub key: Option<KeyPrint>,
 }
 
 impl LogSettings {
     /// Records are kept for so long, however many there are.
     pub const fn kept_for(retention: Duration) -> Self {
-        Self { retention, retention_bytes: None }
+        Self { retention, retention_bytes: None, key: None }
     }
 }
 

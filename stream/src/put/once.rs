@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub(crate) use self::ring::Rings;
 use self::ring::{Claim, Claimed, Kept};
+use super::admit::Admission;
 use super::{PartDone, Placed, PutError, PutFailure, PutOutcome, check_sizes, route};
 use crate::engine::{Bound, LogError, LogId, Mark, MarkChange, ReadLimits, Seek};
 use crate::error::{NoStream, StoreError};
@@ -83,7 +84,8 @@ impl Store {
         once: OnceKey,
         records: Vec<Record>,
     ) -> Result<OncePut, PutOnceError> {
-        check_sizes(&records, APPEND_RECORDS_MAX)?;
+        let stream = self.writable(name)?;
+        check_sizes(&records, APPEND_RECORDS_MAX, &stream)?;
         let (store, name) = (self.clone(), name.clone());
         self.to_the_end(async move { store.put_or_find(&name, once, records).await }).await
     }
@@ -133,8 +135,12 @@ impl Store {
         once: OnceKey,
         records: Vec<Record>,
     ) -> Result<Vec<PutOutcome>, PutOnceError> {
+        // By key also where a stream spreads its records: a put that is repeated looks for them there.
         let hashes: Vec<HashKey> = records.iter().map(HashKey::of_record).collect();
         let count = records.len();
+        if let Some(refused) = self.admit(&stream, &records, &hashes, Admission::Whole).into_iter().collect() {
+            return Ok(refused);
+        }
         let mut waiting: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
         let mark = MarkChange {
             key: ring::mark_of(claimed.slot),
@@ -164,7 +170,12 @@ impl Store {
             Ok(mark) => self.rings().settle(log, claimed, mark.as_ref(), first),
             Err(LogError::NoLog(_)) => self.rings().forget(log),
             // Nobody knows what became of it, so it stays in work until the log is read again.
-            Err(error @ (LogError::Corrupt(_) | LogError::Io { .. } | LogError::Unavailable { .. })) => {
+            Err(
+                error @ (LogError::Corrupt(_)
+                | LogError::Io { .. }
+                | LogError::NoKey { .. }
+                | LogError::Unavailable { .. }),
+            ) => {
                 tracing::warn!(%error, "the key of a put stays in work: its log cannot be read");
             }
         }

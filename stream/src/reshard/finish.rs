@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::{Reshard, plan};
 use crate::clock::Timestamp;
-use crate::engine::{
-    Bound, DocumentError, Expect, Generation, LogError, LogId, Position, ReadLimits, SealError, Sealed,
-};
+use crate::engine::{Bound, DocumentError, Generation, LogError, LogId, Position, ReadLimits, SealError, Sealed};
 use crate::error::StoreError;
 use crate::limits::{RESHARD_LOOK_WAIT, RESHARD_LOOKS_MAX, RESHARD_TRIES_MAX};
 use crate::shard::{Closed, Shard, ShardIndex};
@@ -85,15 +83,10 @@ impl Store {
             let open = opened.remove(&log).unwrap_or_default();
             sealed.insert(log.part, self.seal_surely(stream, log, &close, &open).await?);
         }
-        let mut changed = after(stream, reshard, &sealed, self.clock().now());
-        match self.change(changed.key(), Expect::At(stream.revision), Some(changed.encode())).await {
-            Ok(revision) => changed.revision = revision,
-            Err(DocumentError::Conflict { .. }) => return self.reload(stream).await,
-            Err(error) => return Err(error.into()),
+        match self.replace(stream, after(stream, reshard, &sealed, self.clock().now())).await {
+            Err(DocumentError::Conflict { .. }) => self.reload(stream).await,
+            changed => Ok(changed.map(Some)?),
         }
-        let changed = Arc::new(changed);
-        self.renew(&changed);
-        Ok(Some(changed))
     }
 
     /// Seals a log, unless it was sealed for this change before.

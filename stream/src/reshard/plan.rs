@@ -13,7 +13,7 @@ use crate::stream::Stream;
 use super::{Opening, Reshard, ReshardError, Scale};
 
 /// One shard becomes two; the second begins at `new_start`.
-pub(super) fn split(stream: &Stream, shard: ShardIndex, new_start: HashKey) -> Result<Reshard, ReshardError> {
+pub(crate) fn split(stream: &Stream, shard: ShardIndex, new_start: HashKey) -> Result<Reshard, ReshardError> {
     let parent = open_shard(stream, shard)?;
     let HashRange { start, end } = parent.range;
     // AWS wants more than one hash key on each side.
@@ -25,7 +25,7 @@ pub(super) fn split(stream: &Stream, shard: ShardIndex, new_start: HashKey) -> R
 }
 
 /// Two neighbours become one; the range of the second begins where that of the first ends.
-pub(super) fn merge(stream: &Stream, one: ShardIndex, other: ShardIndex) -> Result<Reshard, ReshardError> {
+pub(crate) fn merge(stream: &Stream, one: ShardIndex, other: ShardIndex) -> Result<Reshard, ReshardError> {
     let (one, other) = (open_shard(stream, one)?, open_shard(stream, other)?);
     if one.range.end.0.checked_add(1) != Some(other.range.start.0) {
         return Err(ReshardError::NotAdjacent { one: one.index, other: other.index });

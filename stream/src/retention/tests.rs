@@ -214,3 +214,36 @@ async fn a_year_goes_by() {
     assert_eq!(stream.shards[0].parents, [ShardIndex(0), ShardIndex(1)], "a child keeps its parents' names");
     assert_eq!(stream.generations, [Generation(2)]);
 }
+
+#[tokio::test]
+async fn of_too_many_bytes_the_oldest_records_go() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+    let (mut engine, mut store) = files(folder.path(), &clock).await;
+    store.create_stream(&name(), 2, StreamMode::Provisioned, DAY).await.unwrap();
+    let most = 400_000;
+    store.set_retention_bytes(&name(), Some(most)).await.unwrap();
+    for round in 1..=10u32 {
+        for batch in 0..20 {
+            let first = (round - 1) * 200 + batch * 10;
+            put(&store, first..first + 10).await;
+        }
+        if round % 4 == 0 {
+            engine.close();
+            drop((engine, store));
+            (engine, store) = files(folder.path(), &clock).await;
+        }
+        assert_eq!(store.expire().await.troubles, BTreeMap::new());
+        let kept = readable(&store).await;
+        assert_eq!(kept, (round * 200 - kept.len() as u32..round * 200).collect::<Vec<_>>(), "round {round}");
+        // A segment more or less, and as many bytes of frames and keys as records of 1,000 bytes have.
+        assert!(round < 3 || (250..400).contains(&kept.len()), "round {round}: {} records", kept.len());
+        let log = store.stream(&name()).unwrap().log_of(ShardIndex(0));
+        let bytes = store.engine().stats(log).await.unwrap().bytes;
+        assert!(bytes < most + ((2 * 64) << 10), "round {round}: {bytes} bytes");
+    }
+    store.set_retention_bytes(&name(), None).await.unwrap();
+    let before = readable(&store).await.len();
+    put(&store, 2_000..2_400).await;
+    store.expire().await;
+    assert_eq!(readable(&store).await.len(), before + 400);
+}

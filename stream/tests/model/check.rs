@@ -1,13 +1,13 @@
 //! The comparison of all that is in the store with all that the model says is in it.
 
 use tidemill_stream::clock::Timestamp;
-use tidemill_stream::engine::Health;
+use tidemill_stream::engine::{Bound, Health};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::read::StartAt;
 use tidemill_stream::record::StoredRecord;
 use tidemill_stream::shard::ShardIndex;
 
-use super::records::Bookmark;
+use super::reads::Bookmark;
 use super::steps::Limits;
 use super::world::World;
 
@@ -19,15 +19,20 @@ impl World {
         assert_eq!(self.store().health(), Health::Healthy);
         let found: Vec<StreamName> = self.store().streams().iter().map(|stream| stream.name.clone()).collect();
         assert_eq!(found, self.streams.keys().cloned().collect::<Vec<_>>());
+        let mut readers: Vec<Bookmark> = self.bookmarks.iter().cloned().collect();
         for (name, kept) in &self.streams {
             assert_eq!(self.store().stream(name).unwrap(), kept.stream);
-            for shard in &kept.stream.shards {
-                let bound = self.store().position(&kept.stream, shard.index, StartAt::TrimHorizon).await.unwrap();
-                self.read_to_the_end(Bookmark { name: name.clone(), shard: shard.index, bound, passed: 0 }).await;
+            kept.map.check_cover();
+            for shard in kept.map.all().map(|shard| shard.index) {
+                let reader = |bound, passed| Bookmark { name: name.clone(), shard, bound, passed };
+                let bound = self.store().position(&kept.stream, shard, StartAt::TrimHorizon).await.unwrap();
+                readers.push(reader(bound, kept.expired(shard)));
+                // One from before all that has expired is told so.
+                readers.push(reader(Bound::START, 0));
             }
         }
-        for bookmark in &self.bookmarks {
-            self.read_to_the_end(bookmark.clone()).await;
+        for reader in readers {
+            self.read_to_the_end(reader).await;
         }
         assert_eq!(self.found_cells().await, self.cells.under(""));
     }

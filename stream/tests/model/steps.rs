@@ -1,10 +1,13 @@
 //! What may happen to a store, and how often it does.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use tidemill_stream::engine::Durability;
+use tidemill_stream::reshard::Scale;
+use tidemill_stream::stream::StreamMode;
 
 /// Steps of one case.
 const STEPS_MAX: usize = 250;
@@ -56,9 +59,72 @@ pub(crate) enum Step {
         trigger: u8,
         shards: BTreeSet<u8>,
     },
+    Split {
+        target: Target,
+        which: Which,
+        cut: Cut,
+    },
+    Merge {
+        target: Target,
+        nth: usize,
+        pair: Pair,
+    },
+    UpdateCount {
+        target: Target,
+        shards: u32,
+        scale: Scale,
+    },
+    SetMode(Target, StreamMode),
+    SetRetention(Target, Way),
+    Expire,
     Clock {
         by_ms: i64,
     },
+    /// The clock goes on by so much that something may expire.
+    Hours(u8),
+}
+
+/// Which shard of a stream a step means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    Open(usize),
+    /// One that has children; where there is none, one that is not there.
+    Closed(usize),
+    Absent,
+}
+
+/// Where a shard is to be split.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// So far into its range, in 65,536 parts.
+    Inside(u16),
+    /// So many keys behind its first.
+    AtStart(u8),
+    /// So many keys before its last.
+    AtEnd(u8),
+    Before,
+    Behind,
+}
+
+/// Which two shards are to be merged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pair {
+    Neighbours,
+    Swapped,
+    /// One lies between them, if there are so many.
+    Apart,
+    Itself,
+    FirstClosed,
+    SecondClosed,
+    SecondAbsent,
+}
+
+/// How a retention changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    To(Duration),
+    Longer(Duration),
+    Shorter(Duration),
 }
 
 /// Which stream a step means.
@@ -135,18 +201,70 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..STREAMS_MAX, 1..=SHARDS_MAX).prop_map(|(name, shards)| Step::Create { name, shards }),
+        10 => (0..STREAMS_MAX, 1..=SHARDS_MAX).prop_map(|(name, shards)| Step::Create { name, shards }),
         4 => target().prop_map(Step::Delete),
         22 => put(),
-        28 => read(),
-        5 => (any::<usize>(), limits()).prop_map(|(bookmark, limits)| Step::ReadOn { bookmark, limits }),
-        10 => prop_oneof![Just(End::Close), Just(End::Drop), Just(End::Kill)].prop_map(Step::Reopen),
-        22 => (vec(change(), 1..4), durability()).prop_map(|(changes, durability)| Step::Change { changes, durability }),
+        40 => read(),
+        12 => (any::<usize>(), limits()).prop_map(|(bookmark, limits)| Step::ReadOn { bookmark, limits }),
+        8 => prop_oneof![Just(End::Close), Just(End::Drop), Just(End::Kill)].prop_map(Step::Reopen),
+        13 => (vec(change(), 1..4), durability()).prop_map(|(changes, durability)| Step::Change { changes, durability }),
         9 => fix_cursors(),
         13 => (any::<usize>(), any::<u32>(), knowledge())
             .prop_map(|(cursor, to, knowledge)| Step::MoveCursor { cursor, to: u64::from(to), knowledge }),
-        6 => (0..TRIGGERS, btree_set(0..CURSORS_EACH, 2..=4)).prop_map(|(trigger, shards)| Step::DropCursors { trigger, shards }),
-        12 => (-5_000..6_000i64).prop_map(|by_ms| Step::Clock { by_ms }),
+        8 => (0..TRIGGERS, btree_set(0..CURSORS_EACH, 2..=4)).prop_map(|(trigger, shards)| Step::DropCursors { trigger, shards }),
+        7 => (-5_000..6_000i64).prop_map(|by_ms| Step::Clock { by_ms }),
+        10 => (1..10u8).prop_map(Step::Hours),
+        18 => (target(), which(), cut()).prop_map(|(target, which, cut)| Step::Split { target, which, cut }),
+        16 => (target(), any::<usize>(), pair()).prop_map(|(target, nth, pair)| Step::Merge { target, nth, pair }),
+        16 => update_count(),
+        10 => (target(), prop_oneof![1 => Just(StreamMode::OnDemand), 2 => Just(StreamMode::Provisioned)])
+            .prop_map(|(target, mode)| Step::SetMode(target, mode)),
+        14 => (target(), way()).prop_map(|(target, way)| Step::SetRetention(target, way)),
+        15 => Just(Step::Expire),
+    ]
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        5 => any::<usize>().prop_map(Which::Open),
+        2 => any::<usize>().prop_map(Which::Closed),
+        1 => Just(Which::Absent),
+    ]
+}
+
+fn cut() -> impl Strategy<Value = Cut> {
+    prop_oneof![
+        3 => any::<u16>().prop_map(Cut::Inside),
+        1 => (0..3u8).prop_map(Cut::AtStart),
+        1 => (0..2u8).prop_map(Cut::AtEnd),
+        1 => prop_oneof![Just(Cut::Before), Just(Cut::Behind)],
+    ]
+}
+
+fn pair() -> impl Strategy<Value = Pair> {
+    let wrong = prop_oneof![
+        Just(Pair::Swapped),
+        Just(Pair::Apart),
+        Just(Pair::Itself),
+        Just(Pair::FirstClosed),
+        Just(Pair::SecondClosed),
+        Just(Pair::SecondAbsent),
+    ];
+    prop_oneof![1 => Just(Pair::Neighbours), 1 => wrong]
+}
+
+fn update_count() -> impl Strategy<Value = Step> {
+    let shards = prop_oneof![4 => 1..=SHARDS_MAX, 1 => prop_oneof![Just(0), Just(10_001u32)]];
+    let scale = prop_oneof![3 => Just(Scale::Twofold), 1 => Just(Scale::Any)];
+    (target(), shards, scale).prop_map(|(target, shards, scale)| Step::UpdateCount { target, shards, scale })
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let span = || prop_oneof![Just(1u64), Just(3), Just(6), Just(12), Just(24)].prop_map(Duration::from_hours);
+    prop_oneof![
+        1 => span().prop_map(Way::To),
+        1 => span().prop_map(Way::Longer),
+        1 => span().prop_map(Way::Shorter),
     ]
 }
 
@@ -169,12 +287,12 @@ fn record(bytes: impl Strategy<Value = usize>) -> impl Strategy<Value = NewRecor
 
 fn read() -> impl Strategy<Value = Step> {
     let from = prop_oneof![
-        Just(From::Horizon),
-        Just(From::Latest),
-        (any::<u8>(), prop_oneof![-1..=1i64, -6_000..6_000i64])
+        1 => Just(From::Horizon),
+        1 => Just(From::Latest),
+        1 => (any::<u8>(), prop_oneof![-1..=1i64, -6_000..6_000i64])
             .prop_map(|(fraction, by_ms)| From::Time { fraction, by_ms }),
-        any::<u8>().prop_map(|fraction| From::At { fraction }),
-        any::<u8>().prop_map(|fraction| From::After { fraction }),
+        2 => old().prop_map(|fraction| From::At { fraction }),
+        1 => old().prop_map(|fraction| From::After { fraction }),
     ];
     (target(), any::<u32>(), from, limits(), 1..6usize).prop_map(|(target, shard, from, limits, pages)| Step::Read {
         target,
@@ -183,6 +301,11 @@ fn read() -> impl Strategy<Value = Step> {
         limits,
         pages,
     })
+}
+
+/// A place among a shard's records, rather an old one: those expire.
+fn old() -> impl Strategy<Value = u8> {
+    (any::<u8>(), any::<u8>()).prop_map(|(one, other)| one.min(other))
 }
 
 fn limits() -> impl Strategy<Value = Limits> {

@@ -20,6 +20,10 @@ pub(crate) enum Kind {
     ReadAt,
     ReadAfter,
     ReadOn,
+    /// Pages that say that something before them has expired.
+    ReadSkipped,
+    /// Pages that are the last of a closed shard.
+    ReadEnd,
     Close,
     Drop,
     Kill,
@@ -35,11 +39,31 @@ pub(crate) enum Kind {
     CursorStale,
     CursorDrop,
     ClockForward,
+    ClockHours,
     ClockBack,
+    Split,
+    Merge,
+    CountUp,
+    CountDown,
+    SetMode,
+    RefusedAbsent,
+    RefusedOnDemand,
+    RefusedClosed,
+    RefusedSplitPoint,
+    RefusedNotAdjacent,
+    RefusedCount,
+    RefusedScale,
+    RetentionLonger,
+    RetentionShorter,
+    RetentionWrongWay,
+    /// Bytes were given back.
+    Expire,
+    /// Closed shards left the list.
+    ShardsGone,
 }
 
 impl Kind {
-    const LAST: Self = Self::ClockBack;
+    const LAST: Self = Self::ShardsGone;
 }
 
 #[derive(Debug, Default)]
@@ -75,11 +99,16 @@ impl Tally {
         self.segments_rolled += segments_rolled;
     }
 
+    /// Kinds of steps that were not taken with success often enough.
+    pub(crate) fn rare(&self) -> Vec<(Kind, u64)> {
+        let rare = self.counts.iter().filter(|(_, count)| count.succeeded < SUCCEEDED_MIN);
+        rare.map(|(kind, count)| (*kind, count.succeeded)).collect()
+    }
+
     /// A test that does nothing often enough shows nothing.
     pub(crate) fn judge(&self) {
         assert_eq!(self.counts.len(), Kind::LAST as usize + 1, "a kind of step is missing");
-        let rare = |(_, count): &(&Kind, &Count)| count.succeeded < SUCCEEDED_MIN;
-        let rare: Vec<_> = self.counts.iter().filter(rare).collect();
+        let rare = self.rare();
         assert!(rare.is_empty(), "fewer than {SUCCEEDED_MIN} times with success: {rare:?}");
         assert!(self.segments_rolled >= ROLLED_MIN, "only {} segments were full", self.segments_rolled);
     }

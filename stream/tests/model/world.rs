@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use tidemill_stream::clock::{Clock, Timestamp};
@@ -15,7 +15,8 @@ use tidemill_stream::name::StreamName;
 use tidemill_stream::store::Store;
 
 use super::cells::Cells;
-use super::records::{Bookmark, Kept};
+use super::reads::Bookmark;
+use super::records::Kept;
 use super::steps::{End, Step};
 use super::tally::{Kind, Tally};
 
@@ -84,7 +85,14 @@ impl World {
             }
             Step::MoveCursor { cursor, to, knowledge } => self.move_cursor(*cursor, *to, *knowledge).await,
             Step::DropCursors { trigger, shards } => self.drop_cursors(*trigger, shards).await,
-            Step::Clock { by_ms } => self.move_clock(*by_ms),
+            Step::Split { target, which, cut } => self.split(*target, *which, *cut).await,
+            Step::Merge { target, nth, pair } => self.merge(*target, *nth, *pair).await,
+            Step::UpdateCount { target, shards, scale } => self.update_count(*target, *shards, *scale).await,
+            Step::SetMode(target, mode) => self.set_mode(*target, *mode).await,
+            Step::SetRetention(target, way) => self.set_retention(*target, *way).await,
+            Step::Expire => self.expire().await,
+            Step::Clock { by_ms } => self.move_clock(*by_ms).await,
+            Step::Hours(hours) => self.pass_hours(*hours).await,
         }
     }
 
@@ -129,14 +137,22 @@ impl World {
                 Kind::Kill
             }
         };
+        self.settle_horizons().await;
         self.compare_wholly().await;
         self.tally.succeeded(kind);
     }
 
-    fn move_clock(&mut self, by_ms: i64) {
+    async fn pass_hours(&mut self, hours: u8) {
+        self.clock.set(self.clock.now().plus(Duration::from_hours(u64::from(hours))));
+        self.look_at_horizons().await;
+        self.tally.succeeded(Kind::ClockHours);
+    }
+
+    async fn move_clock(&mut self, by_ms: i64) {
         let before = self.clock.now();
         let after = Timestamp::from_millis(before.as_millis().saturating_add_signed(by_ms)).max(FIRST);
         self.clock.set(after);
+        self.look_at_horizons().await;
         let kind = if by_ms < 0 { Kind::ClockBack } else { Kind::ClockForward };
         if after == before { self.tally.in_vain(kind) } else { self.tally.succeeded(kind) }
     }

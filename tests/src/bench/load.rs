@@ -12,7 +12,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tidemill_wire::{JSON_CONTENT_TYPE, TARGET_PREFIX};
+use tidemill_client::AccessKey;
+use tidemill_wire::TARGET_PREFIX;
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -22,9 +23,12 @@ use tokio::task::JoinSet;
 pub(super) struct Load {
     /// The operation's name.
     pub(super) operation: &'static str,
+    pub(super) content_type: &'static str,
     /// Sent in turn.
     pub(super) bodies: Arc<[Bytes]>,
     pub(super) connections: usize,
+    /// With what each request is signed, once: a signature holds for longer than a round.
+    pub(super) key: Option<AccessKey>,
     /// Every answer holds this.
     pub(super) expected: &'static str,
 }
@@ -56,10 +60,10 @@ impl Load {
     /// One call; returns the whole answer.
     pub(super) async fn call_once(&self, address: &str) -> Result<Bytes> {
         let (mut sender, connection) = connect(address).await?;
-        let body = self.bodies.first().context("nothing to send")?.clone();
+        let request = self.requests(address)?.into_iter().next().context("nothing to send")?;
         tokio::select! {
             ended = connection => Err(anyhow::anyhow!("the connection ended: {ended:?}")),
-            answer = self.call(&mut sender, address, body) => answer,
+            answer = self.call(&mut sender, request) => answer,
         }
     }
 
@@ -80,24 +84,41 @@ impl Load {
         first: usize,
         time: Duration,
     ) -> Result<Done> {
+        let requests = self.requests(address)?;
         let (start, mut calls) = (Instant::now(), 0);
-        let mut bodies = self.bodies.iter().cycle().skip(first);
+        let mut requests = requests.iter().cycle().skip(first);
         while start.elapsed() < time {
-            let body = bodies.next().context("nothing to send")?.clone();
-            self.call(&mut sender, address, body).await?;
+            let request = requests.next().context("nothing to send")?.clone();
+            self.call(&mut sender, request).await?;
             calls += 1;
         }
         Ok(Done { calls, start, end: Instant::now() })
     }
 
-    async fn call(&self, sender: &mut SendRequest<Full<Bytes>>, address: &str, body: Bytes) -> Result<Bytes> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri("/")
-            .header(HOST, address)
-            .header(CONTENT_TYPE, JSON_CONTENT_TYPE)
-            .header("x-amz-target", format!("{TARGET_PREFIX}{}", self.operation))
-            .body(Full::new(body))?;
+    /// What is sent in turn, whole.
+    pub(super) fn requests(&self, address: &str) -> Result<Vec<Request<Full<Bytes>>>> {
+        let request = |body: &Bytes| {
+            let mut request = Request::builder()
+                .method(Method::POST)
+                .uri("/")
+                .header(CONTENT_TYPE, self.content_type)
+                .header("x-amz-target", format!("{TARGET_PREFIX}{}", self.operation))
+                .body(Full::new(body.clone()))?;
+            if let Some(key) = &self.key {
+                key.sign(&format!("http://{address}/"), request.headers_mut(), body)?;
+            }
+            request.headers_mut().insert(HOST, address.parse()?);
+            Ok(request)
+        };
+        self.bodies.iter().map(request).collect()
+    }
+
+    /// One call on a connection.
+    pub(super) async fn call(
+        &self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Bytes> {
         sender.ready().await?;
         let answer = sender.send_request(request).await?;
         let status = answer.status();
@@ -110,9 +131,9 @@ impl Load {
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+pub(super) type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
 
-async fn connect(address: &str) -> Result<(SendRequest<Full<Bytes>>, Connection)> {
+pub(super) async fn connect(address: &str) -> Result<(SendRequest<Full<Bytes>>, Connection)> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(http1::handshake(TokioIo::new(stream)).await?)

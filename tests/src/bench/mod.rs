@@ -9,12 +9,14 @@ mod cold;
 mod dataset;
 mod disk;
 mod edit;
+mod encoding;
 mod figure;
 mod function;
 mod group;
 mod guest;
 mod http;
 mod load;
+mod many;
 mod node;
 mod opening;
 mod process_io;
@@ -78,6 +80,7 @@ enum Bench {
     Disk,
     Opening,
     Http(http::Call),
+    HttpEncodings,
     Trigger,
     Function,
     CliPut,
@@ -86,10 +89,11 @@ enum Bench {
     NodeMemory,
     ScalePut(scale::Load),
     ScaleNode,
+    ScaleStreams,
     Reshard,
 }
 
-const BENCHES: [Bench; 20] = [
+const BENCHES: [Bench; 22] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -100,6 +104,7 @@ const BENCHES: [Bench; 20] = [
     Bench::Opening,
     Bench::Http(http::Call::PutRecords),
     Bench::Http(http::Call::PutRecord),
+    Bench::HttpEncodings,
     Bench::Trigger,
     Bench::Function,
     Bench::CliPut,
@@ -109,6 +114,7 @@ const BENCHES: [Bench; 20] = [
     Bench::ScalePut(scale::Load::One),
     Bench::ScalePut(scale::Load::Many),
     Bench::ScaleNode,
+    Bench::ScaleStreams,
     Bench::Reshard,
 ];
 
@@ -123,6 +129,7 @@ impl Bench {
             Self::Disk => &space::NAMES,
             Self::Opening => &opening::NAMES,
             Self::Http(call) => call.names(),
+            Self::HttpEncodings => &encoding::NAMES,
             Self::Trigger => &trigger::NAMES,
             Self::Function => &function::NAMES,
             Self::CliPut => &put::NAMES,
@@ -131,6 +138,7 @@ impl Bench {
             Self::NodeMemory => &node::MEMORY,
             Self::ScalePut(load) => load.names(),
             Self::ScaleNode => &scale::NODE,
+            Self::ScaleStreams => &many::NAMES,
             Self::Reshard => &reshard::NAMES,
         }
     }
@@ -145,6 +153,7 @@ impl Bench {
             Self::Disk => space::run(folder).await,
             Self::Opening => opening::run(folder).await,
             Self::Http(call) => http::run(call, folder).await,
+            Self::HttpEncodings => encoding::run(folder).await,
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
             Self::CliPut => put::run(folder),
@@ -153,6 +162,7 @@ impl Bench {
             Self::NodeMemory => node::memory(folder),
             Self::ScalePut(load) => scale::puts(load, folder).await,
             Self::ScaleNode => scale::nodes(folder),
+            Self::ScaleStreams => many::run(folder).await,
             Self::Reshard => reshard::run(folder).await,
         }
     }

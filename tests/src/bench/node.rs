@@ -14,6 +14,8 @@ use crate::node::Setup;
 pub(super) const START: [&str; 1] = ["node.start"];
 pub(super) const MEMORY: [&str; 1] = ["node.idle_rss"];
 
+/// As Linux counts processor time.
+const TICKS_A_SECOND: f64 = 100.0;
 const STREAMS: &str = "streams:\n  orders: { shards: 1 }\n";
 
 /// From the start of the process to its ready line, on a data folder that it has used before.
@@ -50,4 +52,12 @@ pub(super) fn resident_mb(process: u32) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib * 1024.0 / 1e6)
+}
+
+/// The processor time of a process, its own and that of the system for it (`utime` and `stime` in `/proc/PID/stat`).
+pub(super) fn busy_secs(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("this needs Linux")?;
+    let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has no name")?;
+    let times: Vec<f64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(times.iter().sum::<f64>() / TICKS_A_SECOND)
 }

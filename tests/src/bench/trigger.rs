@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tidemill::deploy::{Start, TriggerSpec};
+use tidemill::deploy::{Semantics, Start, TriggerSpec};
 use tidemill::functions::{FunctionName, Invocation};
 use tidemill::status::Board;
 use tidemill::trigger::{Target, Targets, Triggers};
@@ -59,7 +59,14 @@ pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
 fn spec(stream: &StreamName) -> Result<TriggerSpec> {
     let function = FunctionName::parse("watcher")?;
     let (name, start) = ("watch".to_owned(), Start::TrimHorizon);
-    Ok(TriggerSpec { name, stream: stream.clone(), function, start, batch_records_max: 100 })
+    Ok(TriggerSpec {
+        name,
+        stream: stream.clone(),
+        function,
+        start,
+        batch_records_max: 100,
+        semantics: Semantics::Tidemill,
+    })
 }
 
 /// A function that notes when it was called, and does nothing.

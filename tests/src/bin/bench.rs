@@ -30,6 +30,9 @@ struct Arguments {
     /// Be the server that the HTTP figures are compared with: answers what comes on standard input.
     #[arg(long, hide = true)]
     sink: bool,
+    /// Write what is asked to this file, and sync it, before it is answered.
+    #[arg(long, hide = true, requires = "sink")]
+    log: Option<PathBuf>,
     /// Fill the store in this folder, and end without closing it.
     #[arg(long, hide = true, requires = "puts")]
     fill: Option<PathBuf>,
@@ -41,7 +44,7 @@ struct Arguments {
 impl Arguments {
     async fn run(self) -> anyhow::Result<()> {
         match (self.sink, self.fill.zip(self.puts)) {
-            (true, _) => bench::sink().await,
+            (true, _) => bench::sink(self.log).await,
             (false, Some((folder, puts))) => bench::fill(&folder, puts).await,
             (false, None) => bench::run(&Selection::new(self.prefix)).await,
         }

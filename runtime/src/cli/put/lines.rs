@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tidemill_client::PutRecord;
-use tidemill_stream::limits::RECORD_BYTES_MAX;
+use tidemill_stream::limits::RECORD_BYTES_DEFAULT;
 use tidemill_stream::record::PartitionKey;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -215,12 +215,12 @@ fn read_chunk(
 
 /// A line with its end; `None` at the end of the file.
 fn read_line(reader: &mut BufReader<impl Read>) -> anyhow::Result<Option<Vec<u8>>> {
-    let bytes_max = RECORD_BYTES_MAX as u64 + 2;
+    let bytes_max = RECORD_BYTES_DEFAULT as u64 + 2;
     let mut line = Vec::new();
     let bytes = reader.take(bytes_max).read_until(b'\n', &mut line).context("cannot be read")?;
     ensure!(
-        without_end(&line).len() <= RECORD_BYTES_MAX,
-        "it is longer than {RECORD_BYTES_MAX} bytes, which is the most that a record may have"
+        without_end(&line).len() <= RECORD_BYTES_DEFAULT,
+        "it is longer than {RECORD_BYTES_DEFAULT} bytes, which is the most that a record may have"
     );
     Ok((bytes > 0).then_some(line))
 }
@@ -295,7 +295,7 @@ mod tests {
             });
             assert_eq!(format!("{head} of FILE: {tail}"), expected);
         }
-        let long = "x".repeat(RECORD_BYTES_MAX + 1);
+        let long = "x".repeat(RECORD_BYTES_DEFAULT + 1);
         let (found, error) = read(&format!("{}\n{long}\n", &long[1..]), KeySource::Digest, 0).await;
         assert_eq!(found.len(), 1, "the longest record is taken");
         assert!(error.unwrap().contains("it is longer than 1048576 bytes"));

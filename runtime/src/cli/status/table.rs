@@ -7,7 +7,9 @@ use crate::status::{FunctionReport, LastErrorReport, Report, StreamReport, Trigg
 
 /// All that a node says of itself, as of now.
 pub(super) fn table(report: &Report, now: Timestamp, fit: Fit) -> String {
-    let mut lines = vec![format!("{} {:>6} {:>10} {:>10}", cell("STREAM", 46), "SHARDS", "STATUS", "RETENTION")];
+    let mut lines: Vec<String> = report.testing_aids.iter().map(|aid| aid_line(aid, fit)).collect();
+    lines.extend((!lines.is_empty()).then(String::new));
+    lines.push(format!("{} {:>6} {:>10} {:>10}", cell("STREAM", 46), "SHARDS", "STATUS", "RETENTION"));
     lines.extend(or_none(report.streams.iter().map(|stream| stream_line(stream, fit)).collect()));
     lines.extend([String::new(), format!("{} VERSION", cell("FUNCTION", 46))]);
     lines.extend(or_none(report.functions.iter().map(|function| function_line(function, fit)).collect()));
@@ -23,6 +25,10 @@ pub(super) fn table(report: &Report, now: Timestamp, fit: Fit) -> String {
     lines.extend([String::new(), head]);
     lines.extend(or_none(report.triggers.iter().flat_map(|trigger| trigger_lines(trigger, now, fit)).collect()));
     lines.join("\n")
+}
+
+fn aid_line(aid: &str, fit: Fit) -> String {
+    format!("Testing aid: {}", fit.cell(aid, 67).trim_end())
 }
 
 fn or_none(lines: Vec<String>) -> Vec<String> {
@@ -93,6 +99,8 @@ mod tests {
             failures: 12_345_678,
             emitted: 0,
             skips: 0,
+            malformed: 0,
+            misplaced: 0,
         }
     }
 
@@ -112,6 +120,7 @@ mod tests {
         };
         let report = Report {
             version: "0.1.0".to_owned(),
+            testing_aids: vec!["--clock-offset 1h".to_owned()],
             streams: vec![stream],
             functions: vec![FunctionReport { name: long, version: "a".repeat(64) }],
             triggers: vec![
@@ -129,6 +138,7 @@ mod tests {
         let cells: Vec<_> = row.split_whitespace().collect();
         assert_eq!(cells, ["t", "0", "running", "61", "s", "behind", "123456789012", "12345678"]);
         assert!(shown.contains("no stream"), "{shown}");
+        assert!(shown.starts_with("Testing aid: --clock-offset 1h\n\nSTREAM"), "{shown}");
         let whole = table(&report, Timestamp::from_millis(4500), Fit::Whole);
         assert!(whole.contains(&"n".repeat(128)) && whole.contains(&"boom ".repeat(100)), "{whole}");
     }
@@ -145,7 +155,13 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_said() {
-        let report = Report { version: String::new(), streams: vec![], functions: vec![], triggers: vec![] };
+        let report = Report {
+            version: String::new(),
+            testing_aids: vec![],
+            streams: vec![],
+            functions: vec![],
+            triggers: vec![],
+        };
         assert_eq!(table(&report, Timestamp::from_millis(0), Fit::Cut).matches("(none)").count(), 3);
     }
 }

@@ -77,6 +77,8 @@ fn a_function_changes_in_just_what_is_another() {
 #[test]
 fn a_trigger_goes_on_or_starts_afresh() {
     check("start: trim-horizon", "start: trim-horizon, batch_size: 7", &["~ trigger t: batch_size 100 -> 7"]);
+    check("start: trim-horizon", "start: trim-horizon, semantics: tidemill", &[]);
+    check("start: trim-horizon", "start: trim-horizon, semantics: lambda", &["~ trigger t: semantics lambda (new)"]);
     check(
         "start: trim-horizon",
         "start: 2026-11-22T00:00:00Z",
@@ -99,6 +101,7 @@ fn a_trigger_goes_on_or_starts_afresh() {
 fn a_batch_size_that_is_not_known_is_no_change() {
     let mut has = inventory(BASE);
     has.triggers.get_mut("t").unwrap().batch_size = None;
+    has.triggers.get_mut("t").unwrap().semantics = None;
     assert_eq!(lines(&Plan::between(&has, &inventory(BASE))), Vec::<String>::new());
 }
 
@@ -134,8 +137,23 @@ fn a_streams_retention_becomes_another() {
     assert_eq!(lines(&Plan::between(&day, &days)), ["~ stream orders: retention 24h -> 48h"]);
     assert_eq!(
         lines(&Plan::between(&days, &day)),
-        ["~ stream orders: retention 48h -> 24h; records that are older are gone at once"]
+        ["~ stream orders: retention 48h -> 24h; records beyond that are gone at once"]
     );
+    check(
+        "shards: 2",
+        "shards: 2, retention_bytes: 1GiB",
+        &["~ stream orders: retention_bytes 1GiB (new); records beyond that are gone at once"],
+    );
+    check("shards: 2", "mode: on-demand", &["~ stream orders: shards 2 -> on-demand"]);
+}
+
+#[test]
+fn a_streams_capacity_becomes_another() {
+    check("shards: 2", "shards: 2, capacity: provisioned", &["~ stream orders: capacity provisioned (new)"]);
+    let (limited, free) = ("shards: 2, capacity: provisioned", "shards: 2, capacity: unlimited");
+    let (limited, free) = (inventory(&BASE.replace("shards: 2", limited)), inventory(&BASE.replace("shards: 2", free)));
+    let lines = lines(&Plan::between(&limited, &free));
+    assert_eq!(lines, ["~ stream orders: capacity provisioned -> unlimited"]);
 }
 
 #[test]

@@ -15,7 +15,11 @@ const VALUE_CHARS_MAX: usize = 48;
 const VERSION_DIGITS: usize = 12;
 
 pub(super) fn stream(item: &StreamItem) -> Words {
-    vec![("shards".to_owned(), item.shards.to_string()), ("retention".to_owned(), duration(item.retention_ms))]
+    let shards = item.shards.map_or_else(|| "on-demand".to_owned(), |shards| shards.to_string());
+    let mut words = vec![("shards".to_owned(), shards), ("retention".to_owned(), duration(item.retention_ms))];
+    words.extend(item.retention_bytes.map(|bytes| ("retention_bytes".to_owned(), print_size(bytes))));
+    words.extend(item.capacity.iter().map(|capacity| ("capacity".to_owned(), capacity.clone())));
+    words
 }
 
 pub(super) fn function(item: &FunctionItem) -> Words {
@@ -36,6 +40,7 @@ pub(super) fn trigger(item: &TriggerItem) -> Words {
         ("start".to_owned(), item.start.clone()),
     ];
     words.extend(item.batch_size.map(|records| ("batch_size".to_owned(), records.to_string())));
+    words.extend(item.semantics.iter().map(|semantics| ("semantics".to_owned(), semantics.clone())));
     words
 }
 
@@ -51,6 +56,13 @@ fn duration(millis: u64) -> String {
 /// What is said of a stream that the manifest does not name.
 pub(super) fn stays(name: &str) -> String {
     format!("is not in the manifest and stays, with its data; 'tidemill stream delete {name}' deletes it")
+}
+
+/// What follows from a change of a stream.
+pub(super) fn of_stream(there: &StreamItem, wanted: &StreamItem) -> Option<String> {
+    let bytes = |item: &StreamItem| item.retention_bytes.unwrap_or(u64::MAX);
+    let is_less = there.retention_ms > wanted.retention_ms || bytes(there) > bytes(wanted);
+    is_less.then(|| "records beyond that are gone at once".to_owned())
 }
 
 /// What follows from a step of a trigger.

@@ -218,6 +218,6 @@ mod tests {
         refused(Media::Lines, &"x\n".repeat(APPEND_RECORDS_MAX + 1), Code::RequestTooLarge);
         refused(Media::Json, &format!("[1{}]", ",1".repeat(APPEND_RECORDS_MAX)), Code::RequestTooLarge);
         let message = refused(Media::Lines, &format!("a\n{}", "x".repeat(RECORD_BYTES_MAX + 1)), Code::RecordTooLarge);
-        assert_eq!(message, "record 2 has 1048577 bytes; a record has at most 1048576");
+        assert_eq!(message, "record 2 has 10485761 bytes; a record has at most 10485760");
     }
 }

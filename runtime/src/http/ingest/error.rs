@@ -35,6 +35,7 @@ pub(super) enum Code {
     InvalidPartitionKey,
     InvalidQuery,
     InvalidStreamName,
+    KeyMissing,
     OriginNotAllowed,
     OverCapacity,
     PlacesUnknown,
@@ -66,6 +67,7 @@ impl Code {
             Self::InvalidPartitionKey => "invalid_partition_key",
             Self::InvalidQuery => "invalid_query",
             Self::InvalidStreamName => "invalid_stream_name",
+            Self::KeyMissing => "key_missing",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::OverCapacity => "over_capacity",
             Self::PlacesUnknown => "places_unknown",
@@ -102,7 +104,7 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::OverCapacity | Self::TooManyIdempotencyKeys => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal | Self::StreamDamaged => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::KeyMissing | Self::StreamDamaged => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::StreamNotActive => StatusCode::SERVICE_UNAVAILABLE,
             Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         }
@@ -123,6 +125,7 @@ impl Code {
             | Self::InvalidPartitionKey
             | Self::InvalidQuery
             | Self::InvalidStreamName
+            | Self::KeyMissing
             | Self::OriginNotAllowed
             | Self::PlacesUnknown
             | Self::RecordTooLarge
@@ -156,7 +159,8 @@ impl IngestError {
     }
 
     pub(super) fn no_stream(name: &StreamName, store: &Store) -> Self {
-        let streams = store.streams();
+        let mut streams = store.streams();
+        streams.retain(|stream| stream.name.space().is_own());
         let scored = streams.iter().map(|stream| (strsim::jaro_winkler(name.as_str(), stream.name.as_str()), stream));
         let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
         let remedy = match best {
@@ -173,16 +177,22 @@ impl IngestError {
             ErrorKind::RequestTooLarge => Code::RequestTooLarge,
             ErrorKind::ServiceUnavailable => Code::Busy,
             ErrorKind::Serialization => Code::BodyBroken,
-            ErrorKind::DryRun
+            ErrorKind::AccessDenied
+            | ErrorKind::DryRun
             | ErrorKind::ExpiredIterator
             | ErrorKind::ExpiredNextToken
+            | ErrorKind::IncompleteSignature
             | ErrorKind::InternalFailure
             | ErrorKind::InvalidArgument
+            | ErrorKind::KmsNotFound
+            | ErrorKind::InvalidSignature
             | ErrorKind::LimitExceeded
+            | ErrorKind::MissingAuthenticationToken
             | ErrorKind::ProvisionedThroughputExceeded
             | ErrorKind::ResourceInUse
             | ErrorKind::ResourceNotFound
             | ErrorKind::UnknownOperation
+            | ErrorKind::UnrecognizedClient
             | ErrorKind::UnsupportedMediaType
             | ErrorKind::Validation => Code::Internal,
         };
@@ -235,7 +245,12 @@ impl IngestError {
                 Code::OverCapacity,
                 format!("more comes in than can be committed: {reason}; send it again later"),
             ),
+            PutFailure::OverCapacity(over) => {
+                let retry_after = Some(Duration::from_secs(over.wait.as_millis().div_ceil(1000) as u64));
+                Self { retry_after, ..Self::new(Code::OverCapacity, format!("{failure}; send it again then")) }
+            }
             PutFailure::Full(_) => Self::new(Code::DiskFull, format!("{failure}; send it again when there is space")),
+            PutFailure::NoKey(reason) => Self::new(Code::KeyMissing, reason.clone()),
             PutFailure::Damaged(_) => Self::new(Code::StreamDamaged, failure.to_string()),
             PutFailure::Internal(reason) => Self::internal(reason),
         }

@@ -127,7 +127,7 @@ struct Asked {
 impl Work<'_> {
     async fn take(&mut self, body: Body) -> Result<Answer, IngestError> {
         cors::check(self.settings, self.head)?;
-        token::check(self.settings, self.head)?;
+        token::check(self.settings, &self.door.state().access, self.head)?;
         let asked = self.asked()?;
         let state = self.door.state();
         let limits = &state.limits;
@@ -174,7 +174,7 @@ impl Work<'_> {
     async fn put(&self, asked: &Asked, body: &Bytes, records: Vec<Record>) -> Result<OncePut, IngestError> {
         let store = &self.door.state().store;
         let Some(key) = asked.idempotency_key else {
-            let put = store.put_many(&asked.stream, records).await;
+            let put = store.put_whole(&asked.stream, records).await;
             let outcomes = put.map_err(|error| IngestError::of_put(error, store))?;
             return Ok(OncePut { outcomes, is_repeat: false });
         };

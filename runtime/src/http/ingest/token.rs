@@ -6,11 +6,18 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::error::{Code, IngestError};
 use super::settings::{IngestSettings, TokenDigest};
+use crate::http::auth::Access;
 
-/// Refuses a request without a token of the settings, if there are any.
-pub(super) fn check(settings: &IngestSettings, head: &Parts) -> Result<(), IngestError> {
-    if settings.tokens.is_empty() {
-        return Ok(());
+/// Refuses a request without a token of the settings, if there are any. A node that asks for signatures elsewhere does not
+/// take unsigned records without one.
+pub(super) fn check(settings: &IngestSettings, access: &Access, head: &Parts) -> Result<(), IngestError> {
+    match (settings.tokens.is_empty(), access) {
+        (true, Access::Anyone) => return Ok(()),
+        (true, Access::Keys(_)) => {
+            let message = "the node has access keys and no tokens: name some in ingest.tokens of the manifest";
+            return Err(IngestError::new(Code::Unauthorized, message));
+        }
+        (false, _) => {}
     }
     let given = head.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).and_then(bearer);
     let message = match given {

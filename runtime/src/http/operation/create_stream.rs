@@ -1,37 +1,60 @@
 //! `CreateStream`.
 
-use tidemill_stream::limits::{ON_DEMAND_SHARDS_MIN, RECORD_BYTES_MAX, RETENTION_DEFAULT};
+use tidemill_stream::attached::Tags;
+use tidemill_stream::create::{CreateStreamError, NewStream};
+use tidemill_stream::limits::{ON_DEMAND_SHARDS_MIN, RETENTION_DEFAULT};
 use tidemill_stream::name::StreamName;
+use tidemill_stream::settings::Settings;
 use tidemill_stream::stream::StreamMode;
 use tidemill_wire::CreateStreamRequest;
 use tracing::Span;
 
+use super::record_distribution::{self, STRATEGIES};
+use super::warm_throughput;
 use crate::http::constraint::{At, Check, STREAM_NAME};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
+use crate::http::quota;
 
 pub(super) const MODES: [(&str, StreamMode); 2] =
     [("PROVISIONED", StreamMode::Provisioned), ("ON_DEMAND", StreamMode::OnDemand)];
-const STRATEGIES: [(&str, Strategy); 2] = [("AUTO", Strategy::Auto), ("USER_PARTITION_KEY", Strategy::PartitionKey)];
 
-#[derive(Debug, Clone, Copy)]
-enum Strategy {
-    Auto,
-    PartitionKey,
-}
-
-/// The stream takes records when this returns. Tags are accepted and not kept.
-pub(super) async fn run(context: &Context<'_>, request: CreateStreamRequest) -> Result<(), ApiError> {
-    let (name, mode, shards) = check(&request)?;
+/// The stream takes records when this returns.
+pub(super) async fn run(context: &Context<'_>, mut request: CreateStreamRequest) -> Result<(), ApiError> {
+    let tags = request.tags.take();
+    let (name, new) = check(context, &request, tags)?;
     Span::current().record("stream", name.as_str());
-    let created = context.store().create_stream(&name, shards, mode, RETENTION_DEFAULT).await;
+    record_distribution::check_mode(new.settings.distribution, new.mode)?;
+    if let Some(mibps) = new.settings.warm_throughput_mibps {
+        warm_throughput::check_allowed(context, new.mode, mibps).await?;
+    }
+    if context.is_deleting(&name) {
+        return Err(ApiError::of_create(CreateStreamError::Exists(name), context.account()));
+    }
+    if context.store().stream(&name).is_err() {
+        check_quotas(context, &new)?;
+    }
+    let created = context.store().create_stream_as(&name, new).await;
     let stream = created.map_err(|error| ApiError::of_create(error, context.account()))?;
-    tracing::info!(stream = %stream.name, id = %stream.id, shards, "stream created");
+    tracing::info!(stream = %stream.name, id = %stream.id, shards = stream.shards.len(), "stream created");
     Ok(())
 }
 
-fn check(request: &CreateStreamRequest) -> Result<(StreamName, StreamMode, u32), ApiError> {
-    let mut check = Check::default();
+/// A name that is taken is told before a quota is.
+fn check_quotas(context: &Context<'_>, new: &NewStream) -> Result<(), ApiError> {
+    match new.mode {
+        StreamMode::OnDemand => quota::check_on_demand_streams(context)?,
+        StreamMode::Provisioned => {}
+    }
+    quota::check_shards(context, new.shards as usize)
+}
+
+fn check(
+    context: &Context<'_>,
+    request: &CreateStreamRequest,
+    tags: Option<Tags>,
+) -> Result<(StreamName, NewStream), ApiError> {
+    let mut check = context.check();
     let name = check.required_text(At::Member("streamName"), request.stream_name.as_deref(), &STREAM_NAME);
     let count = check.integer(At::Member("shardCount"), request.shard_count, 1..=u32::MAX);
     let mode = mode(&mut check, request);
@@ -48,14 +71,15 @@ fn check(request: &CreateStreamRequest) -> Result<(StreamName, StreamMode, u32),
         }
         None => None,
     };
-    check_settings(&mut check, request);
-    let name = name.and_then(|name| StreamName::parse(name).ok());
-    let checked = name.zip(mode).zip(shards).map(|((name, mode), shards)| (name, mode, shards));
-    check.finish(checked)
+    let settings = settings(&mut check, request);
+    let tags = check.tags(tags).unwrap_or_default();
+    let name = name.and_then(|name| check.named(name).ok());
+    let ((name, mode), shards) = check.finish(name.zip(mode).zip(shards))?;
+    Ok((name, NewStream { shards, mode, retention: RETENTION_DEFAULT, settings, tags }))
 }
 
 /// Without a word about it, a stream is provisioned.
-fn mode(check: &mut Check, request: &CreateStreamRequest) -> Option<StreamMode> {
+fn mode(check: &mut Check<'_>, request: &CreateStreamRequest) -> Option<StreamMode> {
     let at = At::Member("streamModeDetails.streamMode");
     match &request.stream_mode_details {
         None => Some(StreamMode::Provisioned),
@@ -66,18 +90,14 @@ fn mode(check: &mut Check, request: &CreateStreamRequest) -> Option<StreamMode> 
     }
 }
 
-/// Settings that would change what a record may be: only the defaults are served.
-fn check_settings(check: &mut Check, request: &CreateStreamRequest) {
-    let record_kib = (RECORD_BYTES_MAX / 1024) as u32;
-    let size = check.integer(At::Member("maxRecordSizeInKiB"), request.max_record_size_kib, 1024..=10_240);
-    if let Some(size) = size.filter(|size| *size != record_kib) {
-        check.invalid(format!("MaxRecordSizeInKiB {size} is not supported: records have up to {record_kib} KiB."));
-    }
+fn settings(check: &mut Check<'_>, request: &CreateStreamRequest) -> Settings {
+    let default = Settings::default();
     let strategy = request.record_distribution_strategy.as_deref();
-    match check.word(At::Member("recordDistributionStrategy"), strategy, &STRATEGIES) {
-        Some(Strategy::Auto) => {
-            check.invalid("RecordDistributionStrategy AUTO is not supported: use USER_PARTITION_KEY.");
-        }
-        Some(Strategy::PartitionKey) | None => {}
+    let strategy = check.word(At::Member("recordDistributionStrategy"), strategy, &STRATEGIES);
+    Settings {
+        record_kib_max: check.record_kib(request.max_record_size_kib).unwrap_or(default.record_kib_max),
+        distribution: strategy.unwrap_or(default.distribution),
+        warm_throughput_mibps: check.warm_throughput(request.warm_throughput_mibps),
+        shard_metrics: default.shard_metrics,
     }
 }

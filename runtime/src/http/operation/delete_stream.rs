@@ -1,20 +1,29 @@
 //! `DeleteStream`.
 
 use tidemill_wire::DeleteStreamRequest;
-use tracing::Span;
 
-use crate::http::constraint::Check;
+use crate::http::constraint::StreamRef;
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 
-/// The stream is gone when this returns. No stream has consumers yet, so `EnforceConsumerDeletion` changes nothing.
+/// The stream is gone when this returns, and its consumers with it.
 pub(super) async fn run(context: &Context<'_>, request: DeleteStreamRequest) -> Result<(), ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let name = check.finish(name)?;
-    Span::current().record("stream", name.as_str());
-    let deleted = context.store().delete_stream(&name).await;
+    let known = context.stream(&name)?;
+    let deleted = match request.enforce_consumer_deletion {
+        Some(true) => context.store().delete_stream(&name).await,
+        Some(false) | None => context.store().delete_stream_without_consumers(&name).await,
+    };
     deleted.map_err(|error| ApiError::of_delete(error, context.account()))?;
+    if let Some(delays) = &context.state.delays {
+        delays.note_deleted(&known, context.now());
+    }
     tracing::info!(stream = %name, "stream deleted");
     Ok(())
 }

@@ -4,14 +4,18 @@ use tidemill_stream::shard::ShardIndex;
 use tidemill_wire::{DescribeStreamRequest, DescribeStreamResponse, StreamDescription};
 
 use super::shape;
-use crate::http::constraint::{At, Check};
+use crate::http::constraint::{At, StreamRef};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 use crate::http::limits::DESCRIBE_SHARDS_MAX;
 
 pub(super) fn run(context: &Context<'_>, request: &DescribeStreamRequest) -> Result<DescribeStreamResponse, ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let limit = check.integer(At::Member("limit"), request.limit, 1..=10_000);
     let after = check.start_shard(request.exclusive_start_shard_id.as_deref());
     let stream = context.stream(&check.finish(name)?)?;
@@ -27,8 +31,9 @@ pub(super) fn run(context: &Context<'_>, request: &DescribeStreamRequest) -> Res
         has_more_shards: shards.next().is_some(),
         retention_period_hours: shape::retention_hours(&stream),
         stream_creation_timestamp: shape::created(&stream),
-        enhanced_monitoring: shape::no_monitoring(),
-        encryption_type: Some("NONE".to_owned()),
+        enhanced_monitoring: shape::monitoring(&stream),
+        encryption_type: shape::encryption_type(&stream),
+        key_id: shape::key_id(&stream),
     };
     Ok(DescribeStreamResponse { stream_description: description })
 }

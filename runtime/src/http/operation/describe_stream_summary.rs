@@ -1,20 +1,24 @@
 //! `DescribeStreamSummary`.
 
-use tidemill_stream::limits::RECORD_BYTES_MAX;
 use tidemill_wire::{DescribeStreamSummaryRequest, DescribeStreamSummaryResponse, StreamDescriptionSummary};
 
 use super::shape;
-use crate::http::constraint::Check;
+use crate::http::constraint::StreamRef;
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 
-pub(super) fn run(
+pub(super) async fn run(
     context: &Context<'_>,
     request: &DescribeStreamSummaryRequest,
 ) -> Result<DescribeStreamSummaryResponse, ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let stream = context.stream(&check.finish(name)?)?;
+    let consumers = context.store().attached(&stream).await?.consumers_count();
     let summary = StreamDescriptionSummary {
         stream_name: stream.name.to_string(),
         stream_arn: context.arn(&stream.name),
@@ -22,11 +26,14 @@ pub(super) fn run(
         stream_mode_details: Some(shape::mode(&stream)),
         retention_period_hours: shape::retention_hours(&stream),
         stream_creation_timestamp: shape::created(&stream),
-        enhanced_monitoring: shape::no_monitoring(),
-        encryption_type: Some("NONE".to_owned()),
+        enhanced_monitoring: shape::monitoring(&stream),
+        encryption_type: shape::encryption_type(&stream),
+        key_id: shape::key_id(&stream),
         open_shard_count: stream.open_shards().count() as u64,
-        consumer_count: Some(0),
-        max_record_size_kib: Some(RECORD_BYTES_MAX as u64 / 1024),
+        consumer_count: Some(consumers as u64),
+        max_record_size_kib: Some(u64::from(stream.settings.record_kib_max)),
+        warm_throughput: shape::warm_throughput(&stream),
+        record_distribution_strategy: shape::distribution(&stream),
     };
     Ok(DescribeStreamSummaryResponse { stream_description_summary: summary })
 }

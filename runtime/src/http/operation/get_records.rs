@@ -12,7 +12,7 @@ use tidemill_stream::stream::Stream;
 use tidemill_wire::{Blob, GetRecordsRequest, GetRecordsResponse, Record, Timestamp};
 
 use super::shape;
-use crate::http::constraint::{At, Check, ITERATOR};
+use crate::http::constraint::{At, ITERATOR, StreamRef};
 use crate::http::context::{Context, stop_dry_run};
 use crate::http::error::ApiError;
 use crate::http::iterator::{ShardPlace, Token};
@@ -25,24 +25,31 @@ pub(super) async fn run(context: &Context<'_>, request: GetRecordsRequest) -> Re
     let unknown = || ApiError::no_shard(&place.shard, &place.stream, context.account());
     let shard = stream.shard(place.shard).ok_or_else(unknown)?;
     stop_dry_run(request.dry_run)?;
+    let begun = context.store().begin_read(&stream, place.shard);
+    begun.map_err(|over| ApiError::over_capacity(&over, context.account()))?;
     let limits = ReadLimits { records_max, bytes_max: READ_BYTES_MAX };
     let read = context.store().read(&stream, place.shard, place.from, limits).await;
     let read = read.map_err(|error| ApiError::of_read(error, context.account()))?;
+    context.store().count_read(&stream, place.shard, read.records.iter().map(StoredRecord::size_bytes).sum());
     context.state.metrics.records_out.inc_by(read.records.len() as u64);
     answer(context, &stream, shard, &read)
 }
 
 /// The stream, the place in it, and how many records at most.
 fn check(context: &Context<'_>, request: &GetRecordsRequest) -> Result<(Arc<Stream>, ShardPlace, usize), ApiError> {
-    let mut check = Check::default();
+    let mut check = context.check();
     let iterator = check.required_text(At::Member("shardIterator"), request.shard_iterator.as_deref(), &ITERATOR);
     let limit = check.integer(At::Member("limit"), request.limit, 1..=READ_RECORDS_MAX as u32);
-    let named = check.optional_stream(None, request.stream_arn.as_deref());
+    let named = check.optional_stream(StreamRef {
+        name: None,
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let iterator = check.finish(iterator)?;
     let now = context.now();
     let opened = context.state.iterator_key.open_iterator(iterator, now);
     let place = opened.map_err(|error| ApiError::of_iterator(error, now))?;
-    if named.is_some_and(|named| named != place.stream) {
+    if named.is_some_and(|named| named.as_str() != place.stream.as_str()) {
         return Err(ApiError::invalid("ShardIterator and StreamARN are not of the same stream."));
     }
     let stream = context.stream(&place.stream)?;
@@ -65,8 +72,8 @@ fn answer(context: &Context<'_>, stream: &Stream, shard: &Shard, read: &Read) ->
         millis_behind_latest: Some(u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX)),
         child_shards: is_at_end.then_some(children),
     };
-    let bytes_expected: usize =
-        read.records.iter().map(|stored| stored.size_bytes() * 4 / 3 + RECORD_FRAME_BYTES).sum();
+    let record_bytes = |stored: &StoredRecord| context.codec.blob_bytes(stored.size_bytes()) + RECORD_FRAME_BYTES;
+    let bytes_expected: usize = read.records.iter().map(record_bytes).sum();
     context.codec.encode(&response, bytes_expected + RECORD_FRAME_BYTES * 4)
 }
 
@@ -76,6 +83,6 @@ fn record<'a>(stream: &Stream, shard: &Shard, stored: &'a StoredRecord) -> Recor
         approximate_arrival_timestamp: Some(Timestamp::from_millis(stored.arrival.as_millis())),
         data: Blob(stored.data.clone()),
         partition_key: Some(stored.partition_key.as_str().into()),
-        encryption_type: None,
+        encryption_type: shape::encrypted(stream),
     }
 }

@@ -6,7 +6,7 @@ use tidemill_stream::sequence::SequenceNumber;
 use tidemill_stream::shard::ShardIndex;
 use tidemill_wire::{GetShardIteratorRequest, GetShardIteratorResponse};
 
-use crate::http::constraint::{At, Check, SEQUENCE_NUMBER, SHARD_ID};
+use crate::http::constraint::{At, SEQUENCE_NUMBER, SHARD_ID, StreamRef};
 use crate::http::context::{Context, stop_dry_run, timestamp};
 use crate::http::error::ApiError;
 use crate::http::iterator::{ShardPlace, Token};
@@ -16,8 +16,12 @@ pub(super) async fn run(
     context: &Context<'_>,
     request: GetShardIteratorRequest,
 ) -> Result<GetShardIteratorResponse, ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let shard_id = check.required_text(At::Member("shardId"), request.shard_id.as_deref(), &SHARD_ID);
     let kind = check.required(At::Member("shardIteratorType"), request.shard_iterator_type.as_deref());
     let kind = check.word(At::Member("shardIteratorType"), kind, &TYPES);

@@ -8,14 +8,14 @@ use tidemill_stream::stream::Stream;
 use tidemill_wire::{ListShardsRequest, ListShardsResponse, ShardFilter};
 
 use super::shape;
-use crate::http::constraint::{At, Check, NEXT_TOKEN, SHARD_ID};
+use crate::http::constraint::{At, Check, NEXT_TOKEN, SHARD_ID, StreamRef};
 use crate::http::context::{Context, timestamp};
 use crate::http::error::ApiError;
 use crate::http::iterator::{ShardsPlace, Token};
 use crate::http::limits::LIST_SHARDS_MAX;
 
 pub(super) fn run(context: &Context<'_>, request: &ListShardsRequest) -> Result<ListShardsResponse, ApiError> {
-    let mut check = Check::default();
+    let mut check = context.check();
     let limit = check.integer(At::Member("maxResults"), request.max_results, 1..=10_000);
     let page = limit.map_or(LIST_SHARDS_MAX, |limit| limit as usize).min(LIST_SHARDS_MAX);
     let token = check.text(At::Member("nextToken"), request.next_token.as_deref(), &NEXT_TOKEN);
@@ -57,7 +57,11 @@ fn continued(
     for (member, _) in repeated.iter().filter(|(_, given)| *given) {
         check.invalid(format!("NextToken and {member} cannot be given together."));
     }
-    let named = check.optional_stream(None, request.stream_arn.as_deref());
+    let named = check.optional_stream(StreamRef {
+        name: None,
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     check.finish(Some(()))?;
     let place = context.state.iterator_key.open_shards(token, context.now()).map_err(ApiError::of_next_token)?;
     if named.is_some_and(|named| named != place.stream) {
@@ -71,7 +75,11 @@ fn continued(
 }
 
 fn begun(context: &Context<'_>, request: &ListShardsRequest, mut check: Check) -> Result<Listing, ApiError> {
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let start = check.start_shard(request.exclusive_start_shard_id.as_deref());
     let (filter, after) = match &request.shard_filter {
         Some(filter) => Filter::check(&mut check, filter, context.now()),

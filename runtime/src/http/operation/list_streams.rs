@@ -6,7 +6,7 @@ use tidemill_stream::stream::Stream;
 use tidemill_wire::{ListStreamsRequest, ListStreamsResponse, StreamSummary};
 
 use super::shape;
-use crate::http::constraint::{At, Check, NEXT_TOKEN, STREAM_NAME};
+use crate::http::constraint::{At, NEXT_TOKEN, STREAM_NAME};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 use crate::http::iterator::Token;
@@ -14,8 +14,9 @@ use crate::http::limits::PAGE_STREAMS_MAX;
 
 pub(super) fn run(context: &Context<'_>, request: &ListStreamsRequest) -> Result<ListStreamsResponse, ApiError> {
     let (after, page) = check(context, request)?;
-    let mut streams = context.store().streams();
-    streams.retain(|stream| after.as_deref().is_none_or(|after| stream.name.as_str() > after));
+    let mut streams = context.streams();
+    let is_behind = |name: &str| after.as_deref().is_none_or(|after| name > after);
+    streams.retain(|stream| context.caller.sees(&stream.name) && is_behind(stream.name.as_str()));
     let has_more_streams = streams.len() > page;
     streams.truncate(page);
     let last = streams.last().filter(|_| has_more_streams);
@@ -30,7 +31,7 @@ pub(super) fn run(context: &Context<'_>, request: &ListStreamsRequest) -> Result
 
 /// The name behind which the page begins, and its size.
 fn check(context: &Context<'_>, request: &ListStreamsRequest) -> Result<(Option<String>, usize), ApiError> {
-    let mut check = Check::default();
+    let mut check = context.check();
     let limit = check.integer(At::Member("limit"), request.limit, 1..=10_000);
     let start = request.exclusive_start_stream_name.as_deref();
     let start = check.text(At::Member("exclusiveStartStreamName"), start, &STREAM_NAME);

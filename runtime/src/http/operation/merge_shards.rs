@@ -3,14 +3,18 @@
 use tidemill_wire::MergeShardsRequest;
 
 use super::shape;
-use crate::http::constraint::{At, Check, SHARD_ID};
+use crate::http::constraint::{At, SHARD_ID, StreamRef};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 
 /// The child takes records when this returns.
 pub(super) async fn run(context: &Context<'_>, request: MergeShardsRequest) -> Result<(), ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let one = check.required_text(At::Member("shardToMerge"), request.shard_to_merge.as_deref(), &SHARD_ID);
     let other = request.adjacent_shard_to_merge.as_deref();
     let other = check.required_text(At::Member("adjacentShardToMerge"), other, &SHARD_ID);

@@ -6,7 +6,7 @@ use tidemill_stream::retention::RetentionChange;
 use tidemill_wire::StreamRetentionPeriodRequest;
 use tracing::Span;
 
-use crate::http::constraint::{At, Check};
+use crate::http::constraint::{At, StreamRef};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 use crate::limits::{RETENTION_MAX, RETENTION_MIN};
@@ -27,8 +27,12 @@ async fn change(
     request: StreamRetentionPeriodRequest,
     change: fn(Duration) -> RetentionChange,
 ) -> Result<(), ApiError> {
-    let mut check = Check::default();
-    let name = check.stream(request.stream_name.as_deref(), request.stream_arn.as_deref());
+    let mut check = context.check();
+    let name = check.stream(StreamRef {
+        name: request.stream_name.as_deref(),
+        arn: request.stream_arn.as_deref(),
+        id: request.stream_id.as_deref(),
+    });
     let hours = check.required(At::Member("retentionPeriodHours"), request.retention_period_hours);
     let (name, hours) = check.finish(name.zip(hours))?;
     Span::current().record("stream", name.as_str());

@@ -1,6 +1,7 @@
 //! Domain types as wire shapes, for the operations that describe streams and shards.
 
 use tidemill_stream::sequence::SequenceNumber;
+use tidemill_stream::settings::{Distribution, Settings};
 use tidemill_stream::shard::{HashRange, Shard, ShardIndex};
 use tidemill_stream::stream::{Stream, StreamMode, StreamStatus};
 use tidemill_wire as wire;
@@ -57,6 +58,20 @@ pub(super) fn mode(stream: &Stream) -> wire::StreamModeDetails {
     wire::StreamModeDetails { stream_mode: Some(mode.to_owned()) }
 }
 
+/// What is said of records of an encrypted stream.
+pub(super) fn encrypted(stream: &Stream) -> Option<String> {
+    stream.encryption.as_ref().map(|_| "KMS".to_owned())
+}
+
+/// What is said of a stream.
+pub(super) fn encryption_type(stream: &Stream) -> Option<String> {
+    encrypted(stream).or_else(|| Some("NONE".to_owned()))
+}
+
+pub(super) fn key_id(stream: &Stream) -> Option<String> {
+    stream.encryption.as_ref().map(|encryption| encryption.key_id.clone())
+}
+
 pub(super) fn retention_hours(stream: &Stream) -> u64 {
     stream.retention.as_secs() / 3600
 }
@@ -65,7 +80,27 @@ pub(super) fn created(stream: &Stream) -> wire::Timestamp {
     wire::Timestamp::from_millis(stream.created.as_millis())
 }
 
-/// Clients expect one entry without metrics where none is switched on.
-pub(super) fn no_monitoring() -> Vec<wire::EnhancedMetrics> {
-    vec![wire::EnhancedMetrics::default()]
+/// Clients expect one entry, also where no metric is switched on.
+pub(super) fn monitoring(stream: &Stream) -> Vec<wire::EnhancedMetrics> {
+    vec![wire::EnhancedMetrics { shard_level_metrics: metrics(&stream.settings) }]
+}
+
+pub(super) fn metrics(settings: &Settings) -> Vec<String> {
+    // The wire's names are those of the variants.
+    settings.shard_metrics.iter().map(|metric| format!("{metric:?}")).collect()
+}
+
+/// The throughput that an on-demand stream shall be ready for, where it was set. It is ready at once.
+pub(super) fn warm_throughput(stream: &Stream) -> Option<wire::WarmThroughput> {
+    let mibps = stream.settings.warm_throughput_mibps.map(u64::from)?;
+    Some(wire::WarmThroughput { target_mibps: Some(mibps), current_mibps: Some(mibps) })
+}
+
+/// How the records of an on-demand stream find their shard; those of a provisioned one have no choice.
+pub(super) fn distribution(stream: &Stream) -> Option<String> {
+    match (stream.mode, stream.settings.distribution) {
+        (StreamMode::Provisioned, _) => None,
+        (StreamMode::OnDemand, Distribution::Even) => Some("AUTO".to_owned()),
+        (StreamMode::OnDemand, Distribution::PartitionKey) => Some("USER_PARTITION_KEY".to_owned()),
+    }
 }

@@ -50,7 +50,10 @@ fn write_footer(close: &Close) {
     };
     let file = close.shared.files.shared(&close.segment.path, Access::ReadWrite);
     match file.and_then(|file| segment::close(&file, close.salt, close.frames_end, &close.state, &index)) {
-        Ok(trailer) => *close.segment.index.write() = IndexPlace::Footer(trailer),
+        Ok(trailer) => {
+            close.segment.room.set(trailer.end());
+            *close.segment.index.write() = IndexPlace::Footer(trailer);
+        }
         Err(error) => tracing::warn!(%error, "a segment's footer was not written; the next start makes it anew"),
     }
 }

@@ -224,7 +224,7 @@ fn may_block() -> bool {
 /// What one frame will hold.
 enum Group {
     Appends(Vec<PendingAppend>),
-    Note(PendingNote),
+    Note(Box<PendingNote>),
     Expire(PendingExpiry),
 }
 
@@ -262,7 +262,7 @@ impl Log {
     fn commit_next(&self) {
         match self.take_work() {
             Some(Group::Appends(appends)) => self.commit_appends(appends),
-            Some(Group::Note(note)) => self.commit_note(note),
+            Some(Group::Note(note)) => self.commit_note(*note),
             Some(Group::Expire(expiry)) => drop(expiry.answer.send(self.commit_expiry())),
             None => {}
         }
@@ -285,7 +285,7 @@ impl Log {
         let mut bytes = 0;
         while let Some(next) = queue.waiting.pop_front() {
             match next {
-                Work::Note(note) if appends.is_empty() => return Some(Group::Note(note)),
+                Work::Note(note) if appends.is_empty() => return Some(Group::Note(Box::new(note))),
                 Work::Expire(expiry) if appends.is_empty() => return Some(Group::Expire(expiry)),
                 Work::Append(append)
                     if appends.is_empty()
@@ -435,6 +435,7 @@ impl Log {
                 AppendError::Full(io::Error::new(io::ErrorKind::StorageFull, error.to_string()))
             }
             LogError::Corrupt(corruption) => corruption.clone().into(),
+            LogError::NoKey { log, key } => AppendError::NoKey { log: *log, key: *key },
             LogError::NoLog(_) | LogError::Io { .. } | LogError::Unavailable { .. } => {
                 AppendError::Unavailable { log: self.id, reason: error.to_string() }
             }

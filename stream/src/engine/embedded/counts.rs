@@ -60,6 +60,10 @@ pub struct Counts {
     pub open_files: u64,
     /// Bytes of appends that wait for their commit now.
     pub pending_bytes: u64,
+    /// Bytes of disk that the logs take now, with what is allocated ahead of records.
+    pub disk_bytes: u64,
+    /// Bytes that they may take, if that is limited.
+    pub disk_quota_bytes: Option<u64>,
 }
 
 impl Counters {

@@ -1,14 +1,15 @@
 //! A frame: one commit of a log, the unit of atomicity. It is found whole or not at all.
 //!
 //! ```text
-//! head    magic "TMfr" · version u8 · 0 u8 · flags u16 (none yet; reserved for encryption and compression)
+//! head    magic "TMfr" · version u8 · 0 u8 · flags u16 (none yet)
 //!         head length u32 · head CRC32C u32 · frame length u32 · blocks u32
 //!         stream u64 · part u32 · segment u32 · generation u64 · first position u64 · previous frame's first position u64
 //!         positions taken u32 · notes length u32 · 0 u64                                             (80 bytes)
 //!         a block each: shard u32 · records u32 · offset u32 · length u32 · first position u64
 //!                       arrival u64 (ms) · CRC32C u32 · 0 u32                                        (40 bytes)
 //!         notes (CBOR), zeros up to a multiple of 16
-//! bodies  a record each: key length u16 · flags u8 (1: explicit hash) · data length u32 · hash u128? · key · data
+//! bodies  blocks, one behind the other; sealed ones in an encrypted segment (see `sealing`)
+//!         a record each: key length u16 · flags u8 (1: explicit hash) · data length u32 · hash u128? · key · data
 //!         zeros up to a multiple of 16
 //! ```
 //! All numbers are little-endian. The head's CRC starts from the segment's salt, so that frames of an earlier use of the
@@ -64,6 +65,9 @@ pub(super) struct Notes {
     /// How many bytes are kept; 0: as many as come.
     #[n(9)]
     pub(super) retention_bytes: Option<u64>,
+    /// The print of the key that records are encrypted with from here on; 0: none.
+    #[n(10)]
+    pub(super) key: Option<u64>,
 }
 
 /// Records of a shard that are gone.
@@ -135,21 +139,35 @@ pub(super) struct Body {
     /// A multiple of [`ALIGN`].
     pub(super) bytes: Vec<u8>,
     pub(super) records: u32,
-    blocks: Vec<BodyBlock>,
+    pub(super) blocks: Vec<BodyBlock>,
 }
 
 /// The records of one shard in a body.
 #[derive(Debug)]
-struct BodyBlock {
-    shard: ShardIndex,
-    count: u32,
+pub(super) struct BodyBlock {
+    pub(super) shard: ShardIndex,
+    pub(super) count: u32,
     /// From the body's start.
     offset: u32,
     len: u32,
     crc: u32,
 }
 
+impl BodyBlock {
+    /// The block that a body holds from `start` on.
+    pub(super) fn new(shard: ShardIndex, count: u32, body: &[u8], start: usize) -> Self {
+        let crc = crc32c::crc32c(body.get(start..).unwrap_or_default());
+        Self { shard, count, offset: start as u32, len: (body.len() - start) as u32, crc }
+    }
+}
+
 impl Body {
+    /// What a block of it holds.
+    pub(super) fn text(&self, block: &BodyBlock) -> &[u8] {
+        let rest = self.bytes.get(block.offset as usize..).unwrap_or_default();
+        rest.get(..block.len as usize).unwrap_or_default()
+    }
+
     /// Encodes records, which are sorted by shard, into an empty buffer.
     pub(super) fn encode(records: &[(ShardIndex, &Record)], mut bytes: Vec<u8>) -> Self {
         let groups = records.chunk_by(|a, b| a.0 == b.0);
@@ -215,13 +233,8 @@ fn encode_block(body: &mut Vec<u8>, group: &[(ShardIndex, &Record)]) -> BodyBloc
         body.extend_from_slice(key);
         body.extend_from_slice(&record.data);
     }
-    BodyBlock {
-        shard: group.first().map_or(ShardIndex(0), |(shard, _)| *shard),
-        count: group.len() as u32,
-        offset: start as u32,
-        len: (body.len() - start) as u32,
-        crc: crc32c::crc32c(body.get(start..).unwrap_or_default()),
-    }
+    let shard = group.first().map_or(ShardIndex(0), |(shard, _)| *shard);
+    BodyBlock::new(shard, group.len() as u32, body, start)
 }
 
 pub(super) fn encode_head(head: &Head, notes: &[u8], head_bytes: usize) -> Vec<u8> {

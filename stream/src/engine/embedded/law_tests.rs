@@ -3,17 +3,17 @@
 use super::*;
 use crate::engine::laws;
 
-/// An engine on a folder of its own.
+/// Engines, each on a folder of its own. Only the newest folder is kept: no law goes back to an engine before.
 #[derive(Default)]
 struct Folders {
-    opened: parking_lot::Mutex<Vec<tempfile::TempDir>>,
+    newest: parking_lot::Mutex<Option<tempfile::TempDir>>,
 }
 
 impl Folders {
     fn open(&self, clock: Clock, options: EmbeddedOptions) -> Embedded {
         let folder = tempfile::tempdir().unwrap();
         let engine = Embedded::open(folder.path(), clock, options).unwrap();
-        self.opened.lock().push(folder);
+        *self.newest.lock() = Some(folder);
         engine
     }
 }

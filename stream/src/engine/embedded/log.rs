@@ -3,33 +3,38 @@
 //! The log promises that a frame is durable before anyone sees it, and that after a failed write or sync nothing is
 //! acknowledged until the log stands on a new segment behind the last frame that was synced.
 
+mod roll;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::META;
 use super::closing::{Close, Closing};
 use super::cold::ColdReads;
 use super::commit::Queue;
 use super::counts::Counters;
 use super::damage::Damage;
 use super::disk::Access;
-use super::file::{File, Files};
+use super::file::Files;
 use super::footers::Footers;
 use super::frame::{self, Body, Head, Notes, Place};
 use super::index::SegmentIndex;
 use super::newest::Newest;
+use super::quota::{Claim, Quota, Room};
 use super::retention::Latest;
-use super::segment::{self, Header, Trailer};
+use super::sealing::{self, DataKey};
+use super::segment::{self, Trailer};
 use super::spare::Spares;
 use super::state::LogState;
 use super::tail::Tail;
-use super::writing::{allocate_what_there_is, write_frame};
+use super::writing::write_frame;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::wake::Wakes;
 use crate::engine::{LogError, LogId, LogStats, Position};
-
-const PAGE_BYTES: u64 = 4096;
+use crate::keys::Keyring;
 
 /// What all logs of a node share.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// Sizes of a log's segments, the first to the last.
     pub(super) segment_bytes: [u64; 4],
+    pub(super) quota: Arc<Quota>,
+    pub(super) keys: Keyring,
 }
 
 #[derive(Debug)]
@@ -65,6 +72,8 @@ pub(super) struct Log {
     pub(super) trimming: Mutex<()>,
     /// Why the last commit failed, until one succeeds.
     failed: Mutex<Option<String>>,
+    /// A frame that was not acknowledged may lie behind the last that was.
+    in_doubt: AtomicBool,
     pub(super) writer: Mutex<Writer>,
 }
 
@@ -82,6 +91,7 @@ pub(super) struct View {
 pub(super) struct Active {
     pub(super) number: u32,
     pub(super) path: Arc<Path>,
+    pub(super) key: Option<Arc<DataKey>>,
     pub(super) index: SegmentIndex,
     /// When its first records arrived.
     pub(super) since: Option<Timestamp>,
@@ -94,6 +104,7 @@ pub(super) struct Active {
 pub(super) struct Segment {
     pub(super) number: u32,
     pub(super) path: Arc<Path>,
+    pub(super) key: Option<Arc<DataKey>>,
     /// The first position behind it.
     pub(super) next: Position,
     /// When the log's last record before that position arrived.
@@ -101,6 +112,8 @@ pub(super) struct Segment {
     /// Bytes of its frames.
     pub(super) bytes: u64,
     pub(super) has_records: bool,
+    /// That of its file.
+    pub(super) room: Arc<Room>,
     pub(super) index: RwLock<IndexPlace>,
 }
 
@@ -130,11 +143,13 @@ struct Target {
     path: Arc<Path>,
     number: u32,
     salt: u64,
+    key: Option<Arc<DataKey>>,
     /// Where the next frame begins: all before is synced.
     frames_end: u64,
     /// Up to here the file has its blocks.
     prepared: u64,
     capacity: u64,
+    room: Arc<Room>,
 }
 
 impl Log {
@@ -146,7 +161,7 @@ impl Log {
         }
         let first_kept = state.next;
         let log = Self::new(id, folder, shared, View { state, closed: Vec::new(), active: None }, 1, first_kept);
-        log.begin(&mut log.writer.lock(), 0)?;
+        log.begin(&mut log.writer.lock(), 0, Claim::Notes)?;
         Ok(log)
     }
 
@@ -174,6 +189,7 @@ impl Log {
             horizon: Latest::default(),
             trimming: Mutex::default(),
             failed: Mutex::default(),
+            in_doubt: AtomicBool::new(false),
             writer: Mutex::new(Writer { next_number, target: None, step: 0, broken: None }),
         }
     }
@@ -190,16 +206,24 @@ impl Log {
     fn try_commit(&self, bodies: Vec<Body>, notes: &Notes, span: u32) -> Result<(Head, Timestamp), LogError> {
         let mut writer = self.writer.lock();
         self.repair(&mut writer)?;
-        let frame_bytes = frame::measure(&bodies, notes);
-        self.make_room(&mut writer, frame_bytes as u64, &bodies)?;
+        let is_sealed = self.view.read().state.settings.key.is_some();
+        let growth = if is_sealed { sealing::growth(&bodies) } else { 0 };
+        let frame_bytes = frame::measure(&bodies, notes) + growth;
+        let claim = self.claim(&bodies);
+        self.make_room(&mut writer, frame_bytes as u64, claim)?;
         let Some(target) = writer.target.as_mut() else { return Err(self.unavailable("it has no segment")) };
         let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
         file.check_is_there()?;
         let (place, arrival) = self.place(target);
+        let bodies = match &target.key {
+            Some(key) => key.seal(self.id, &self.shared.keys, (place.first, arrival), &bodies)?,
+            None => bodies,
+        };
         let (head, encoded) = frame::encode(place, arrival, &bodies, notes, span);
         let offset = target.frames_end;
         if let Err(error) = write_frame(&file, offset, &encoded, &bodies).and_then(|()| file.sync_data()) {
             writer.broken = Some(error.to_string());
+            self.in_doubt.store(true, Ordering::Release);
             return Err(error);
         }
         target.frames_end += u64::from(head.frame_bytes);
@@ -211,6 +235,15 @@ impl Log {
             at += bytes;
         }
         Ok((head, arrival))
+    }
+
+    /// What a frame of these bodies takes its room for.
+    fn claim(&self, bodies: &[Body]) -> Claim {
+        match bodies {
+            [] => Claim::Notes,
+            _ if self.id == META => Claim::Documents,
+            _ => Claim::Records,
+        }
     }
 
     fn place(&self, target: &Target) -> (Place, Timestamp) {
@@ -242,99 +275,8 @@ impl Log {
         self.end_segment(writer)?;
         tracing::warn!(log = %self.id, reason, "the log goes on in a new segment after a failed write");
         writer.broken = None;
+        self.in_doubt.store(false, Ordering::Release);
         Ok(())
-    }
-
-    /// Sees to it that the active segment has prepared room for a frame, and is not too old for it.
-    fn make_room(&self, writer: &mut Writer, frame_bytes: u64, bodies: &[Body]) -> Result<(), LogError> {
-        let full = writer.target.as_ref().is_none_or(|target| target.frames_end + frame_bytes > target.capacity);
-        if full {
-            let larger = (writer.step + 1).min(self.shared.segment_bytes.len() - 1);
-            self.roll(writer, frame_bytes, larger)?;
-        } else if self.is_aged() {
-            // It was not filled in its time.
-            let smaller = writer.step.saturating_sub(1);
-            self.roll(writer, frame_bytes, smaller)?;
-        }
-        let Some(target) = writer.target.as_mut() else { return Ok(()) };
-        if target.frames_end + frame_bytes > target.prepared {
-            // The first frame of a small segment: until now its file was its header alone, and without records it
-            // stays small.
-            let needed = target.frames_end + frame_bytes;
-            let file = self.shared.files.shared(&target.path, Access::ReadWrite)?;
-            if bodies.is_empty() {
-                target.prepared = allocate_what_there_is(&file, needed.next_multiple_of(PAGE_BYTES), needed)?;
-            } else {
-                target.capacity = allocate_what_there_is(&file, target.capacity, needed)?;
-                target.prepared = target.capacity;
-            }
-        }
-        Ok(())
-    }
-
-    /// The next segment, of the size of this step if it is not the first since the log was opened.
-    pub(super) fn roll(&self, writer: &mut Writer, frame_bytes: u64, step: usize) -> Result<(), LogError> {
-        if let Some(target) = writer.target.take() {
-            self.retire(&target);
-            writer.step = step;
-        }
-        self.begin(writer, frame_bytes)
-    }
-
-    /// Begins a segment: its header is synced under its final name when this returns.
-    fn begin(&self, writer: &mut Writer, frame_bytes: u64) -> Result<(), LogError> {
-        let state = self.view.read().state.clone();
-        let salt = getrandom::u64().map_err(|error| self.unavailable(&format!("no random numbers: {error}")))?;
-        let (header, encoded) = Header::encode(self.id, writer.next_number, salt, &state);
-        let needed = encoded.len() as u64 + frame_bytes;
-        let capacity = self.segment_bytes(writer.step, &state.settings).max(needed);
-        let file = self.fresh_file(capacity)?;
-        let unfinished = Arc::clone(file.path());
-        // On a full disk what it has got already is better given back.
-        self.begin_in(file, writer, &header, &encoded, [needed, capacity])
-            .inspect_err(|_| drop(self.shared.files.remove(&unfinished)))
-    }
-
-    fn begin_in(
-        &self,
-        file: File,
-        writer: &mut Writer,
-        header: &Header,
-        encoded: &[u8],
-        [needed, mut capacity]: [u64; 2],
-    ) -> Result<(), LogError> {
-        file.write_at(encoded, 0)?;
-        // The first segment of a log gets its blocks with its first frame: an idle log costs a header.
-        let mut prepared = encoded.len() as u64;
-        if writer.step > 0 {
-            capacity = allocate_what_there_is(&file, capacity, needed)?;
-            prepared = capacity;
-        }
-        file.sync_all()?;
-        let number = header.number;
-        let path: Arc<Path> = segment::path(&self.folder, number).into();
-        self.shared.files.publish(file, &path)?;
-        if !self.refuses_work() {
-            self.shared.newest.begun(self.id, number);
-        }
-        writer.next_number += 1;
-        self.view.write().active =
-            Some(Active { number, path: Arc::clone(&path), index: SegmentIndex::default(), since: None, bytes: 0 });
-        let frames_end = u64::from(header.bytes);
-        writer.target = Some(Target { path, number, salt: header.salt, frames_end, prepared, capacity });
-        Ok(())
-    }
-
-    /// A file for a segment: that of a trimmed one if there is one of this size, whose blocks are written already, else
-    /// a new one. What it held is told from new frames by the salt.
-    fn fresh_file(&self, bytes: u64) -> Result<File, LogError> {
-        match self.spares.take(bytes) {
-            Some(path) => {
-                self.shared.counters.segments_reused.inc();
-                self.shared.files.open(&path)
-            }
-            None => self.shared.files.create(&self.folder.join("new.tmp")),
-        }
     }
 
     /// Moves the active segment to the closed ones; its footer is written by the maintenance thread, or at the next
@@ -345,10 +287,12 @@ impl Log {
         let segment = Segment {
             number: active.number,
             path: active.path,
+            key: active.key,
             next: view.state.next,
             last_arrival: view.state.last_arrival,
             bytes: target.frames_end,
             has_records: !active.index.is_empty(),
+            room: Arc::clone(&target.room),
             index: RwLock::new(IndexPlace::Memory(Arc::new(active.index))),
         };
         let segment = Arc::new(segment);
@@ -368,10 +312,21 @@ impl Log {
         let closed = file.and_then(|file| segment::close(&file, target.salt, target.frames_end, &view.state, &index));
         match closed {
             Ok(trailer) => {
-                let (number, path) = (target.number, target.path);
+                let Target { number, path, key, room, .. } = target;
+                room.set(trailer.end());
                 let (next, last_arrival, bytes) = (view.state.next, view.state.last_arrival, target.frames_end);
                 let (has_records, index) = (!index.is_empty(), RwLock::new(IndexPlace::Footer(trailer)));
-                view.closed.push(Arc::new(Segment { number, path, next, last_arrival, bytes, has_records, index }));
+                view.closed.push(Arc::new(Segment {
+                    number,
+                    path,
+                    key,
+                    next,
+                    last_arrival,
+                    bytes,
+                    has_records,
+                    room,
+                    index,
+                }));
                 view.active = None;
                 Ok(())
             }
@@ -389,9 +344,23 @@ impl Log {
         self.end_segment(&mut writer)
     }
 
+    /// Its files are gone, although some still hold it.
+    pub(super) fn leave_room(&self) {
+        self.closing.finish();
+        if let Some(target) = &self.writer.lock().target {
+            target.room.set(0);
+        }
+        if let Some(spare) = self.spares.take_any() {
+            spare.room.set(0);
+        }
+        for segment in &self.view.read().closed {
+            segment.room.set(0);
+        }
+    }
+
     /// Whether a frame that was not acknowledged may still lie behind the last that was.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.writer.lock().broken.is_some()
+        self.in_doubt.load(Ordering::Acquire)
     }
 
     /// The first position that the segments here can hold.
@@ -419,7 +388,9 @@ impl Log {
     pub(super) fn troubles(&self) -> Vec<String> {
         let failed =
             self.failure().map(|reason| format!("the log {} took no records at the last try: {reason}", self.id));
-        failed.into_iter().chain(self.damage().map(|damage| damage.to_string())).collect()
+        let key = self.view.read().state.settings.key.filter(|key| !self.shared.keys.holds(*key));
+        let no_key = key.map(|key| LogError::NoKey { log: self.id, key }.to_string());
+        failed.into_iter().chain(no_key).chain(self.damage().map(|damage| damage.to_string())).collect()
     }
 
     pub(super) fn stats(&self) -> Result<LogStats, LogError> {

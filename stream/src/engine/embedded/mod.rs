@@ -30,10 +30,12 @@ mod log;
 mod newest;
 mod open;
 mod options;
+mod quota;
 mod read;
 mod records;
 mod recover;
 mod retention;
+mod sealing;
 mod segment;
 mod spare;
 mod state;
@@ -64,6 +66,7 @@ use self::frame::Notes;
 use self::log::{Log, Shared};
 use self::newest::Newest;
 use self::open::{open_logs, open_meta, parse_log_id, troubles};
+use self::quota::Quota;
 use self::read::Source;
 use self::state::LogState;
 use self::tail::Tail;
@@ -120,6 +123,8 @@ impl Embedded {
             newest: Newest::default(),
             counters: Counters::default(),
             segment_bytes: options.segment_bytes,
+            quota: Arc::new(Quota::new(options.quota_bytes.unwrap_or(u64::MAX))),
+            keys: options.keys.clone(),
         });
         let folder = Folder::take(path, &shared.files)?;
         let (meta_folder, logs_folder) = (folder.path.join("meta"), folder.path.join("logs"));
@@ -175,6 +180,8 @@ impl Embedded {
             tail_bytes: self.tail_bytes() as u64,
             open_files: self.shared.files.open_count() as u64,
             pending_bytes: self.pending_bytes() as u64,
+            disk_bytes: self.shared.quota.used_bytes(),
+            disk_quota_bytes: self.options.quota_bytes,
             ..self.shared.counters.read()
         }
     }
@@ -321,7 +328,7 @@ impl Engine for Embedded {
 
     async fn log_drop(&self, id: LogId) -> Result<(), LogError> {
         let slot = self.logs.write().remove(&id);
-        if let Some(Slot::Open(log)) = slot {
+        if let Some(Slot::Open(log)) = &slot {
             log.refuse_work();
             log.wakes.wake_all();
         }
@@ -329,6 +336,9 @@ impl Engine for Embedded {
         blocking(id, move || {
             let _turn = folders.lock();
             shared.files.remove_folder(&folder)?;
+            if let Some(Slot::Open(log)) = slot {
+                log.leave_room();
+            }
             shared.newest.dropped(id);
             shared.footers.forget(id);
             shared.tail.forget(id);
@@ -347,6 +357,7 @@ impl Engine for Embedded {
         let unavailable = |error: LogError| match error {
             LogError::NoLog(log) => AppendError::NoLog(log),
             LogError::Corrupt(corruption) => corruption.into(),
+            LogError::NoKey { log, key } => AppendError::NoKey { log, key },
             error @ (LogError::Io { .. } | LogError::Unavailable { .. }) => {
                 AppendError::Unavailable { log: id, reason: error.to_string() }
             }
@@ -462,7 +473,12 @@ mod law_tests;
 #[cfg(test)]
 mod power;
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
+mod quota_tests;
+#[cfg(test)]
 mod retention_tests;
+#[cfg(test)]
+mod sealing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -68,7 +68,9 @@ fn open_slot(id: LogId, folder: &Path, shared: &Arc<Shared>) -> Option<Slot> {
         Ok(log) => Slot::Open(Arc::new(log)),
         Err(LogError::NoLog(_)) => return None,
         Err(LogError::Corrupt(corruption)) => Slot::Damaged(corruption),
-        Err(error @ (LogError::Io { .. } | LogError::Unavailable { .. })) => Slot::Unavailable(error.to_string()),
+        Err(error @ (LogError::Io { .. } | LogError::NoKey { .. } | LogError::Unavailable { .. })) => {
+            Slot::Unavailable(error.to_string())
+        }
     };
     if matches!(slot, Slot::Damaged(_)) {
         shared.counters.corruptions.inc();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::keys::Keyring;
 use crate::limits::{
     CHECKPOINT_BYTES, OPEN_FILES_MAX, PENDING_BYTES_MAX, PENDING_WAIT, RESERVE_BYTES, SEGMENT_BYTES, TAIL_BYTES_MAX,
 };
@@ -25,6 +26,10 @@ pub struct EmbeddedOptions {
     pub checkpoint_bytes: u64,
     /// Bytes of the disk that are kept for deletions when it is full.
     pub reserve_bytes: u64,
+    /// Bytes of disk that the logs may take together: beyond them records are refused. `None`: as many as there are.
+    pub quota_bytes: Option<u64>,
+    /// Those that logs may be encrypted with.
+    pub keys: Keyring,
 }
 
 impl Default for EmbeddedOptions {
@@ -38,6 +43,8 @@ impl Default for EmbeddedOptions {
             open_files_max: open_files_max(),
             checkpoint_bytes: CHECKPOINT_BYTES,
             reserve_bytes: RESERVE_BYTES,
+            quota_bytes: None,
+            keys: Keyring::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::frame::RECORD_HEAD_BYTES;
 use super::index::{BlockRef, SegmentIndex};
 use super::log::{Log, Segment};
 use super::records::Records;
+use super::sealing::{DataKey, Sealed};
 use super::segment::corruption;
 use super::state::ShardState;
 use crate::clock::Timestamp;
@@ -26,9 +27,18 @@ pub(super) enum Source {
 
 /// A block to be read.
 struct Planned {
+    shard: ShardIndex,
     block: BlockRef,
     segment: u32,
     path: Arc<Path>,
+    key: Option<Arc<DataKey>>,
+}
+
+/// A segment that blocks lie in.
+struct Home<'a> {
+    segment: u32,
+    path: &'a Arc<Path>,
+    key: Option<&'a Arc<DataKey>>,
 }
 
 impl Log {
@@ -97,13 +107,15 @@ impl Log {
                     index => index?,
                 },
             };
-            if plan.add(&index, shard, segment.number, &segment.path) {
+            let home = Home { segment: segment.number, path: &segment.path, key: segment.key.as_ref() };
+            if plan.add(&index, shard, &home) {
                 return Ok(Some(plan));
             }
         }
         let view = self.view.read();
         if let Some(same) = view.active.as_ref().filter(|now| Some(now.number) == active) {
-            plan.add(&same.index, shard, same.number, &same.path);
+            let home = Home { segment: same.number, path: &same.path, key: same.key.as_ref() };
+            plan.add(&same.index, shard, &home);
         }
         Ok(Some(plan))
     }
@@ -168,7 +180,19 @@ impl Log {
         Ok(())
     }
 
+    /// The records of a block.
     fn body(&self, planned: &Planned, source: Source) -> Result<Option<Bytes>, LogError> {
+        let Some(bytes) = self.bytes_of(planned, source)? else { return Ok(None) };
+        let Some(key) = &planned.key else { return Ok(Some(bytes)) };
+        let BlockRef { count, first, arrival, .. } = planned.block;
+        let block = Sealed { shard: planned.shard, count, first, arrival };
+        let opened = key.open(self.id, &self.shared.keys, &block, bytes.into())?;
+        let changed = || self.damaged(planned, "a block was sealed with another key, or is not what was sealed");
+        opened.ok_or_else(changed).map(Some)
+    }
+
+    /// A block as it lies on the disk.
+    fn bytes_of(&self, planned: &Planned, source: Source) -> Result<Option<Bytes>, LogError> {
         let BlockRef { offset, len, crc, .. } = planned.block;
         if let Some(body) = self.shared.tail.get(self.id, planned.segment, offset, len) {
             return Ok(Some(body));
@@ -242,12 +266,13 @@ struct Plan {
 
 impl Plan {
     /// Adds a segment's blocks; true when there are enough.
-    fn add(&mut self, index: &SegmentIndex, shard: ShardIndex, segment: u32, path: &Arc<Path>) -> bool {
+    fn add(&mut self, index: &SegmentIndex, shard: ShardIndex, home: &Home<'_>) -> bool {
         let blocks = index.from(shard, self.from);
         let behind = blocks.partition_point(|block| block.arrival < self.horizon);
         self.skipped |= behind > 0;
         for block in blocks.get(behind..).unwrap_or_default() {
-            self.blocks.push(Planned { block: *block, segment, path: Arc::clone(path) });
+            let (path, key) = (Arc::clone(home.path), home.key.cloned());
+            self.blocks.push(Planned { shard, block: *block, segment: home.segment, path, key });
             // The first block may begin before the bound: it does not count.
             if self.from.admits(block.first) {
                 self.records += block.count as usize;

@@ -9,6 +9,7 @@ use super::META;
 use super::file::File;
 use super::frame;
 use super::log::{IndexPlace, Log, Segment, Shared, View};
+use super::sealing::DataKey;
 use super::segment::{self, Header, Trailer, corruption};
 use crate::engine::{LogError, LogId};
 
@@ -39,7 +40,7 @@ impl Log {
                 return Err(corruption(id, opened.file.path(), 0, what));
             }
             first_kept.get_or_insert(opened.header.next);
-            closed.push(Arc::new(opened.segment()));
+            closed.push(Arc::new(opened.segment(&shared)));
             last = Some(opened);
         }
         let missing = || corruption(id, folder, 0, "the log's folder holds no segment");
@@ -80,31 +81,38 @@ struct Opened {
     file: File,
     header: Header,
     trailer: Trailer,
+    key: Option<Arc<DataKey>>,
 }
 
 impl Opened {
     fn open(id: LogId, folder: &Path, number: u32, shared: &Shared) -> Result<Self, LogError> {
         let file = shared.files.open(&segment::path(folder, number))?;
         let header = Header::read(&file, id)?;
-        let trailer = match Trailer::read(&file, header.salt)? {
-            Some(trailer) => trailer,
-            None => finish(&file, &header, shared)?,
+        let key = header.key(&file)?;
+        let trailer = if let Some(trailer) = Trailer::read(&file, header.salt)? {
+            trailer
+        } else {
+            // Whoever began it may have ended before its name was on the disk. First, since a trailer says that it is.
+            shared.files.sync_folder(folder)?;
+            finish(&file, &header, shared)?
         };
-        Ok(Self { file, header, trailer })
+        Ok(Self { file, header, trailer, key })
     }
 
     fn precedes(&self, next: &Self) -> bool {
         self.trailer.next == next.header.next && self.trailer.previous == next.header.previous
     }
 
-    fn segment(&self) -> Segment {
+    fn segment(&self, shared: &Shared) -> Segment {
         Segment {
             number: self.header.number,
             path: Arc::clone(self.file.path()),
+            key: self.key.clone(),
             next: self.trailer.next,
             last_arrival: self.trailer.last_arrival,
             bytes: self.trailer.frames_end,
             has_records: self.trailer.index_bytes > 0,
+            room: shared.quota.room_of(self.trailer.end()),
             index: RwLock::new(IndexPlace::Footer(self.trailer)),
         }
     }

@@ -12,10 +12,12 @@ use tokio::sync::oneshot;
 use super::commit::{PendingExpiry, Work};
 use super::frame::{GoneNote, Notes};
 use super::log::{Log, Segment, View};
+use super::quota::Claim;
 use super::state::LogState;
 use super::{Embedded, META, blocking};
 use crate::clock::Timestamp;
 use crate::engine::{Expired, LogError, LogId, LogSettings, Position};
+use crate::keys::KeyPrint;
 use crate::limits::{SEGMENTS_PER_RETENTION, SEGMENTS_PER_RETENTION_BYTES};
 
 /// The latest of all times that it was shown.
@@ -51,16 +53,20 @@ impl Log {
 
     /// The size of a segment of this step.
     pub(super) fn segment_bytes(&self, step: usize, settings: &LogSettings) -> u64 {
-        let sizes = &self.shared.segment_bytes;
-        let smallest = sizes.first().copied().unwrap_or(0);
+        self.shared.segment_bytes.get(step).copied().unwrap_or(0).min(self.part_bytes(settings))
+    }
+
+    /// The size that no segment should be over.
+    fn part_bytes(&self, settings: &LogSettings) -> u64 {
+        let smallest = self.shared.segment_bytes.first().copied().unwrap_or(0);
         let part = settings.retention_bytes.map_or(u64::MAX, |bytes| bytes / SEGMENTS_PER_RETENTION_BYTES);
-        sizes.get(step).copied().unwrap_or(0).min(part.max(smallest))
+        part.max(smallest)
     }
 
     /// Whether there is something to expire.
     pub(super) fn has_expired(&self) -> bool {
         let view = self.view.read();
-        self.is_wholly_behind(&view) || !self.expired_segments(&view).is_empty()
+        self.is_wholly_behind(&view) || self.is_outsized(&view) || !self.expired_segments(&view).is_empty()
     }
 
     /// Whether there are segments that should have gone.
@@ -73,6 +79,11 @@ impl Log {
     fn is_wholly_behind(&self, view: &View) -> bool {
         let has_records = view.active.as_ref().is_some_and(|active| active.since.is_some());
         has_records && view.state.last_arrival < self.horizon(&view.state)
+    }
+
+    /// Whether the active segment, begun when the log could keep more, is too large to go in time.
+    fn is_outsized(&self, view: &View) -> bool {
+        view.active.as_ref().is_some_and(|active| active.bytes > self.part_bytes(&view.state.settings))
     }
 
     /// The oldest segments, as far as all of their records have expired or are too many. The newest may be among them if
@@ -88,8 +99,11 @@ impl Log {
         let by_time = kept.partition_point(|segment| segment.last_arrival < horizon);
         let closed_bytes: u64 = kept.iter().map(|segment| segment.bytes).sum();
         let mut bytes = closed_bytes + view.active.as_ref().map_or(0, |active| active.bytes);
+        let bytes_max = settings.retention_bytes.unwrap_or(u64::MAX);
+        // A segment from when the log could keep more stays until newer ones hold about as many bytes as it may keep.
+        let least = bytes_max.saturating_sub(self.part_bytes(settings));
         let is_over = |segment: &&&Arc<Segment>| {
-            let over = bytes > settings.retention_bytes.unwrap_or(u64::MAX);
+            let over = bytes > bytes_max && bytes - segment.bytes >= least;
             bytes -= segment.bytes;
             over
         };
@@ -99,11 +113,15 @@ impl Log {
 
     /// Says durably from which segment on the log is kept. On a thread that has the log in hand.
     pub(super) fn commit_expiry(&self) -> Result<(), LogError> {
-        if self.is_wholly_behind(&self.view.read()) {
-            // Nothing comes any more, for now: the next segment is small, and needs no spare.
+        let (is_behind, is_outsized) = {
+            let view = self.view.read();
+            (self.is_wholly_behind(&view), self.is_outsized(&view))
+        };
+        if is_behind || is_outsized {
+            // Nothing comes any more, for now, or no large segments do: the next is small, and needs no spare.
             let mut writer = self.writer.lock();
             self.repair(&mut writer)?;
-            self.roll(&mut writer, 0, 0)?;
+            self.roll(&mut writer, 0, 0, Claim::Notes)?;
             self.drop_spare()?;
         }
         let view = self.view.read();
@@ -119,8 +137,16 @@ impl Log {
         self.commit(Vec::new(), &notes, 1).map(drop)
     }
 
+    /// What it holds may be in the clear; segments that go from now on leave none such.
+    fn drop_spare_in_turn(&self) -> Result<(), LogError> {
+        let _turn = self.trimming.lock();
+        self.drop_spare()
+    }
+
     fn drop_spare(&self) -> Result<(), LogError> {
-        self.spares.take_any().map_or(Ok(()), |spare| self.shared.files.remove(&spare.path))
+        let Some(spare) = self.spares.take_any() else { return Ok(()) };
+        spare.room.set(0);
+        self.shared.files.remove(&spare.path)
     }
 
     /// Where each shard's records end in these segments.
@@ -170,11 +196,18 @@ impl Log {
     fn remove(&self, gone: Vec<Arc<Segment>>) -> Result<Expired, LogError> {
         let files = &self.shared.files;
         let next_bytes = self.next_segment_bytes();
+        let is_encrypted = self.view.read().state.settings.key.is_some();
         let (mut spare, mut bytes) = (None, 0);
         for (index, segment) in gone.iter().enumerate() {
-            let removed = match self.spares.place_for(&self.folder, &segment.path, files, next_bytes) {
+            // What was in the clear is to be gone.
+            let may_wait = !is_encrypted || segment.key.is_some();
+            let place = || self.spares.place_for(&self.folder, segment, files, next_bytes);
+            let removed = match may_wait.then(place).flatten() {
                 Some(kept) if spare.is_none() => files.rename(&segment.path, &kept.path).map(|()| spare = Some(kept)),
-                Some(_) | None => files.remove(&segment.path).map(|()| bytes += segment.bytes),
+                Some(_) | None => files.remove(&segment.path).map(|()| {
+                    segment.room.set(0);
+                    bytes += segment.bytes;
+                }),
             };
             if let Err(error) = removed {
                 // To be tried again: a later one that goes while it stays would leave a gap.
@@ -238,7 +271,8 @@ impl Embedded {
     pub(super) async fn change_log(&self, log: &Arc<Log>, settings: LogSettings) -> Result<(), LogError> {
         let horizon = {
             let view = log.view.read();
-            if view.state.settings == settings {
+            // A frame in doubt may have others, and comes back after a crash: it is to be gone first.
+            if view.state.settings == settings && !log.is_in_doubt() {
                 return Ok(());
             }
             log.horizon(&view.state)
@@ -246,9 +280,16 @@ impl Embedded {
         let notes = Notes {
             retention_ms: Some(u64::try_from(settings.retention.as_millis()).unwrap_or(u64::MAX)),
             retention_bytes: Some(settings.retention_bytes.unwrap_or(0)),
+            key: Some(settings.key.map_or(0, KeyPrint::number)),
             horizon_ms: Some(horizon.as_millis()),
             ..Notes::default()
         };
-        self.note_for_log(log, notes).await
+        match self.note_for_log(log, notes.clone()).await {
+            // On a full disk there is space for this: it may be what makes room.
+            Err(error) if error.is_full() && self.documents.reserve.give_up() => self.note_for_log(log, notes).await?,
+            noted => noted?,
+        }
+        let log = Arc::clone(log);
+        blocking(log.id, move || if settings.key.is_some() { log.drop_spare_in_turn() } else { Ok(()) }).await
     }
 }

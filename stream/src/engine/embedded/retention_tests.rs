@@ -231,7 +231,7 @@ async fn a_segment_that_goes_while_it_is_read_is_no_error() {
 #[tokio::test]
 async fn of_too_many_bytes_the_oldest_segments_go() {
     let world = World::new().await;
-    let settings = LogSettings { retention: DAY * 365, retention_bytes: Some(200_000) };
+    let settings = LogSettings { retention_bytes: Some(200_000), ..LogSettings::kept_for(DAY * 365) };
     world.engine.log_put(LOG, settings).await.unwrap();
     for round in 1..10 {
         world.fill((round - 1) * 40..round * 40).await;
@@ -246,6 +246,24 @@ async fn of_too_many_bytes_the_oldest_segments_go() {
     let world = world.reopen();
     assert_eq!(world.engine.stats(LOG).await.unwrap().settings, settings);
     assert!(world.engine.read(LOG, A, Bound::START, ALL).await.unwrap().skipped);
+}
+
+#[tokio::test]
+async fn a_limit_that_comes_later_is_kept_to_when_as_much_is_behind_what_was_there() {
+    let world = World::new().await;
+    world.fill(0..38).await;
+    let most = 64 << 10;
+    let settings = LogSettings { retention_bytes: Some(most), ..LogSettings::kept_for(DAY * 365) };
+    world.engine.log_put(LOG, settings).await.unwrap();
+    world.engine.expire(LOG).await.unwrap();
+    let kept = world.hours().await.len() as u64 * 4000;
+    assert!((most - (32 << 10)..most + (32 << 10)).contains(&kept), "{kept} bytes of {most}");
+    for hour in 38..60 {
+        world.fill(hour..hour + 1).await;
+        world.engine.expire(LOG).await.unwrap();
+    }
+    let kept = world.hours().await.len() as u64 * 4000;
+    assert!((most / 2..=most).contains(&kept), "{kept} bytes of {most}");
 }
 
 #[tokio::test]

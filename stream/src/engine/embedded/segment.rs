@@ -3,7 +3,7 @@
 //! ```text
 //! header   magic "TMsg" · version u32 · header length u32 · CRC32C u32 · stream u64 · part u32 · number u32
 //!          salt u64 · next position u64 · previous position u64 · state length u32 · state CRC32C u32   (64 bytes)
-//!          state (CBOR) · zeros up to a multiple of 4096
+//!          state (CBOR) · zeros up to a multiple of 4096; of version 2 the last 72 bytes are a sealed key (see `sealing`)
 //! frames   see `frame`
 //! footer   index · state (CBOR) · trailer: magic "TMft" · version u32 · index offset u64 · index length u32
 //!          index CRC32C u32 · state length u32 · state CRC32C u32 · end of frames u64 · next position u64
@@ -13,11 +13,13 @@
 //! log is opened: the header's where the segment was not closed, else the footer's.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bytes::Fields;
 use super::file::File;
 use super::frame::{self, Found};
 use super::index::SegmentIndex;
+use super::sealing::{DataKey, SEALED_KEY_BYTES};
 use super::state::LogState;
 use crate::clock::Timestamp;
 use crate::engine::{Corruption, LogError, LogId, Position, StreamId};
@@ -25,6 +27,8 @@ use crate::engine::{Corruption, LogError, LogId, Position, StreamId};
 const HEADER_MAGIC: [u8; 4] = *b"TMsg";
 const TRAILER_MAGIC: [u8; 4] = *b"TMft";
 const VERSION: u32 = 1;
+/// Of a header with a sealed key.
+const VERSION_SEALED: u32 = 2;
 const PAGE: usize = 4096;
 pub(super) const HEADER_FIELDS_BYTES: usize = 64;
 pub(super) const TRAILER_BYTES: usize = 80;
@@ -43,6 +47,8 @@ pub(super) struct Header {
     pub(super) previous: Position,
     /// The whole header with the state: the first frame begins behind.
     pub(super) bytes: u32,
+    /// Whether the records are: the key stands at the header's end.
+    is_sealed: bool,
     state_bytes: u32,
     state_crc: u32,
 }
@@ -87,13 +93,14 @@ pub(super) fn path(folder: &Path, number: u32) -> PathBuf {
 }
 
 impl Header {
-    /// A header as it is written, and what it says.
-    pub(super) fn encode(log: LogId, number: u32, salt: u64, state: &LogState) -> (Self, Vec<u8>) {
+    /// A header as it is written, but for the key that a sealed one has, and what it says.
+    pub(super) fn encode(log: LogId, number: u32, salt: u64, state: &LogState, is_sealed: bool) -> (Self, Vec<u8>) {
         let encoded = state.encode();
-        let bytes = (HEADER_FIELDS_BYTES + encoded.len()).next_multiple_of(PAGE) as u32;
+        let key_bytes = if is_sealed { SEALED_KEY_BYTES } else { 0 };
+        let bytes = (HEADER_FIELDS_BYTES + encoded.len() + key_bytes).next_multiple_of(PAGE) as u32;
         let (state_bytes, state_crc) = (encoded.len() as u32, crc32c::crc32c(&encoded));
         let (next, previous) = (state.next, state.previous);
-        let header = Self { log, number, salt, next, previous, bytes, state_bytes, state_crc };
+        let header = Self { log, number, salt, next, previous, bytes, is_sealed, state_bytes, state_crc };
         let mut out = header.encode_fields();
         out.extend_from_slice(&encoded);
         out.resize(bytes as usize, 0);
@@ -103,7 +110,8 @@ impl Header {
     pub(super) fn encode_fields(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_FIELDS_BYTES);
         out.extend_from_slice(&HEADER_MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        let version = if self.is_sealed { VERSION_SEALED } else { VERSION };
+        out.extend_from_slice(&version.to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.log.stream.0.to_le_bytes());
@@ -125,9 +133,14 @@ impl Header {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut checked = bytes.get(..HEADER_FIELDS_BYTES)?.to_vec();
         let mut fields = Fields(bytes);
-        if fields.array()? != HEADER_MAGIC || fields.u32()? != VERSION {
+        if fields.array()? != HEADER_MAGIC {
             return None;
         }
+        let is_sealed = match fields.u32()? {
+            VERSION => false,
+            VERSION_SEALED => true,
+            _ => return None,
+        };
         let (header_bytes, crc) = (fields.u32()?, fields.u32()?);
         checked.get_mut(12..16)?.fill(0);
         if crc32c::crc32c(&checked) != crc {
@@ -137,11 +150,12 @@ impl Header {
         let (number, salt) = (fields.u32()?, fields.u64()?);
         let (next, previous) = (Position(fields.u64()?), Position(fields.u64()?));
         let (state_bytes, state_crc) = (fields.u32()?, fields.u32()?);
-        let needed = (state_bytes as usize).checked_add(HEADER_FIELDS_BYTES)?;
+        let key_bytes = if is_sealed { SEALED_KEY_BYTES } else { 0 };
+        let needed = (state_bytes as usize).checked_add(HEADER_FIELDS_BYTES + key_bytes)?;
         if (header_bytes as usize) < needed || !(header_bytes as usize).is_multiple_of(PAGE) {
             return None;
         }
-        Some(Self { log, number, salt, next, previous, bytes: header_bytes, state_bytes, state_crc })
+        Some(Self { log, number, salt, next, previous, bytes: header_bytes, is_sealed, state_bytes, state_crc })
     }
 
     /// Reads the header of a segment file.
@@ -161,6 +175,28 @@ impl Header {
             return Err(damaged("the file is shorter than its header"));
         }
         Ok(header)
+    }
+
+    /// Puts the key of a sealed segment into its encoded header.
+    pub(super) fn put_key(encoded: &mut [u8], key: &DataKey) {
+        if let Some(place) = encoded.last_chunk_mut::<SEALED_KEY_BYTES>() {
+            place.copy_from_slice(&key.encode());
+        }
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// The key that the records are encrypted with, if they are.
+    pub(super) fn key(&self, file: &File) -> Result<Option<Arc<DataKey>>, LogError> {
+        if !self.is_sealed {
+            return Ok(None);
+        }
+        let offset = u64::from(self.bytes) - SEALED_KEY_BYTES as u64;
+        let key = DataKey::decode(&file.read_at(offset, SEALED_KEY_BYTES)?, self.encode_fields());
+        let damaged = || corruption(self.log, file.path(), offset, "the key in the segment's header is damaged");
+        key.ok_or_else(damaged).map(Some)
     }
 
     /// Where the state is in the header.
@@ -256,6 +292,11 @@ impl Trailer {
         let damaged = || corruption(log, file.path(), self.state_offset(), "the state in the footer is damaged");
         let state = file.read_at(self.state_offset(), self.state_bytes as usize)?;
         decode_state(&state, self.state_crc).filter(|state| state.next == self.next).ok_or_else(damaged)
+    }
+
+    /// Where its file ends.
+    pub(super) fn end(&self) -> u64 {
+        self.state_offset().saturating_add(u64::from(self.state_bytes)).saturating_add(TRAILER_BYTES as u64)
     }
 
     pub(super) fn state_offset(&self) -> u64 {
@@ -376,7 +417,7 @@ mod tests {
     fn a_header_is_read_as_it_was_written_and_damage_is_seen() {
         let log = LogId { stream: StreamId(5), part: 0 };
         let state = LogState::new(LogSettings::kept_for(Duration::from_hours(24)));
-        let (header, mut bytes) = Header::encode(log, 3, 77, &state);
+        let (header, mut bytes) = Header::encode(log, 3, 77, &state, false);
         assert_eq!((bytes.len(), header.bytes), (PAGE, PAGE as u32));
         assert_eq!(Header::decode(&bytes), Some(header.clone()));
         let stored = &bytes[HEADER_FIELDS_BYTES..][..header.state_bytes as usize];

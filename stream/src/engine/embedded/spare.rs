@@ -7,6 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::file::Files;
+use super::log::Segment;
+use super::quota::Room;
 
 /// The spare file of one log, if it has one.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub(super) struct Spares(Mutex<Option<Spare>>);
 pub(super) struct Spare {
     pub(super) path: Arc<Path>,
     pub(super) bytes: u64,
+    pub(super) room: Arc<Room>,
 }
 
 /// Its name in the log's folder; like whatever is no segment there, it goes when the log is opened.
@@ -28,12 +31,12 @@ impl Spares {
     pub(super) fn place_for(
         &self,
         folder: &Path,
-        segment: &Path,
+        segment: &Segment,
         files: &Files,
         next_bytes: Option<u64>,
     ) -> Option<Spare> {
-        let bytes = files.open_to_read(segment).and_then(|file| file.len()).ok()?;
-        let spare = Spare { path: folder.join(NAME).into(), bytes };
+        let bytes = files.open_to_read(&segment.path).and_then(|file| file.len()).ok()?;
+        let spare = Spare { path: folder.join(NAME).into(), bytes, room: Arc::clone(&segment.room) };
         let serves = next_bytes.is_none_or(|bytes| spare.serves(bytes));
         (self.0.lock().is_none() && serves).then_some(spare)
     }
@@ -45,9 +48,9 @@ impl Spares {
     }
 
     /// The spare file, if it serves for a segment of so many bytes: neither much smaller nor larger.
-    pub(super) fn take(&self, bytes: u64) -> Option<Arc<Path>> {
+    pub(super) fn take(&self, bytes: u64) -> Option<Spare> {
         let mut spare = self.0.lock();
-        spare.take_if(|spare| spare.serves(bytes)).map(|spare| spare.path)
+        spare.take_if(|spare| spare.serves(bytes))
     }
 
     /// The spare file, for its bytes to be given back.

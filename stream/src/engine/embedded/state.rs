@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use super::frame::{Head, Notes};
 use crate::clock::Timestamp;
 use crate::engine::{Generation, LogSettings, Mark, Position, Tip};
+use crate::keys::KeyPrint;
 use crate::shard::ShardIndex;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,18 +80,19 @@ impl LogState {
             let end = shard.tip.take().map(|tip| Position(tip.position.0.saturating_add(1)));
             shard.gone_before = shard.gone_before.max(end);
         }
-        self.apply_retention(&head.notes);
+        self.apply_settings(&head.notes);
         self.generation = head.notes.generation.map_or(self.generation, Generation);
         self.previous = first;
         self.next = head.next();
     }
 
-    fn apply_retention(&mut self, notes: &Notes) {
+    fn apply_settings(&mut self, notes: &Notes) {
         let settings = &mut self.settings;
         settings.retention = notes.retention_ms.map_or(settings.retention, Duration::from_millis);
         let bytes = notes.retention_bytes;
         settings.retention_bytes =
             bytes.map_or(settings.retention_bytes, |bytes| Some(bytes).filter(|bytes| *bytes > 0));
+        settings.key = notes.key.map_or(settings.key, KeyPrint::from_number);
         self.horizon = self.horizon.max(Timestamp::from_millis(notes.horizon_ms.unwrap_or(0)));
         self.kept_from = self.kept_from.max(notes.kept_from.unwrap_or(0));
         for gone in notes.gone.iter().flatten() {
@@ -130,6 +132,8 @@ struct Stored {
     kept_from: Option<u32>,
     #[n(9)]
     retention_bytes: Option<u64>,
+    #[n(10)]
+    key: Option<u64>,
 }
 
 #[derive(Encode, Decode)]
@@ -171,6 +175,7 @@ impl From<&LogState> for Stored {
             horizon_ms: Some(state.horizon.as_millis()),
             kept_from: Some(state.kept_from),
             retention_bytes: state.settings.retention_bytes,
+            key: state.settings.key.map(KeyPrint::number),
         }
     }
 }
@@ -194,6 +199,7 @@ impl From<Stored> for LogState {
             settings: LogSettings {
                 retention: Duration::from_millis(stored.retention_ms),
                 retention_bytes: stored.retention_bytes,
+                key: stored.key.and_then(KeyPrint::from_number),
             },
             // A state of before records expired has none of these.
             horizon: Timestamp::from_millis(stored.horizon_ms.unwrap_or(0)),

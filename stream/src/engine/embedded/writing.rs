@@ -4,6 +4,7 @@ use std::io;
 
 use super::file::File;
 use super::frame::Body;
+use super::quota::{Ask, Room};
 use crate::engine::LogError;
 
 /// Up to this size a body is copied behind its head, to be written at once.
@@ -33,8 +34,17 @@ pub(super) fn write_frame(file: &File, offset: u64, head: &[u8], bodies: &[Body]
     Ok(())
 }
 
-/// Gives a file its blocks: as many as it should have, or on a disk that is almost full as many as it must.
-pub(super) fn allocate_what_there_is(file: &File, wanted: u64, needed: u64) -> Result<u64, LogError> {
+/// Gives a file its room and its blocks: as many as it should have, or where there is not so much as many as it must.
+pub(super) fn allocate(file: &File, room: &Room, ask: Ask) -> Result<u64, LogError> {
+    let had = room.bytes();
+    let failed = |cause| LogError::Io { action: "allocate", path: file.path().display().to_string(), cause };
+    let granted = room.grow(ask).map_err(failed)?;
+    let allocated = allocate_what_there_is(file, granted, ask.needed);
+    room.set(*allocated.as_ref().unwrap_or(&had));
+    allocated
+}
+
+fn allocate_what_there_is(file: &File, wanted: u64, needed: u64) -> Result<u64, LogError> {
     match file.allocate(wanted) {
         Err(LogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::StorageFull && needed < wanted => {
             // Some file systems keep what they had found of the space that was wanted.

@@ -151,7 +151,7 @@ async fn a_purged_shard_ends_for_every_reader(make: Make<'_>) {
 async fn a_log_that_is_small_enough_loses_nothing(make: Make<'_>) {
     let clock = clock();
     let (engine, _) = three(make, &clock).await;
-    let settings = LogSettings { retention: DAY, retention_bytes: Some(1 << 20) };
+    let settings = LogSettings { retention_bytes: Some(1 << 20), ..LogSettings::kept_for(DAY) };
     engine.log_put(LOG, settings).await.unwrap();
     engine.expire(LOG).await.unwrap();
     assert_eq!(engine.stats(LOG).await.unwrap().settings, settings);

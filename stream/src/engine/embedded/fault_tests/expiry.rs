@@ -70,3 +70,22 @@ async fn on_a_full_disk_expiry_takes_of_what_is_kept_for_deletions() {
     assert!(folder.path().join("reserve").exists(), "there is space again");
     assert_eq!(readable(&engine).await, [16]);
 }
+
+/// The frame of a change whose sync failed may be on the disk all the same: what was answered later stands.
+#[tokio::test]
+async fn a_change_that_failed_does_not_come_back() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), Arc::new(Faulty::default()));
+    let clock = Clock::manual(START);
+    let engine = Embedded::open_on(disk.clone(), folder.path(), clock.clone(), options()).unwrap();
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    engine.append(LOG, Generation::FIRST, records(1, 100)).await.unwrap();
+    disk.fail(Fault { call: Call::SyncData, kind: Kind::Broken, path: EVERY_LOG, times: 1 });
+    engine.log_put(LOG, LogSettings::kept_for(HOUR)).await.unwrap_err();
+    assert_eq!(disk.mend(), 1);
+    engine.log_put(LOG, SETTINGS).await.unwrap();
+    drop(engine);
+    clock.set(START.plus(HOUR * 20));
+    let engine = Embedded::open(folder.path(), clock, options()).unwrap();
+    assert_eq!(engine.stats(LOG).await.unwrap().settings, SETTINGS);
+    assert_eq!(readable(&engine).await, [1]);
+}

@@ -111,6 +111,11 @@ impl Walk<'_> {
             );
             return;
         }
+        if self.header.is_sealed() {
+            // Only a node with the key can read them; the checksum is over what is here.
+            self.counts.records += u64::from(block.count);
+            return;
+        }
         let mut records = Records::new(body, block.first, block.arrival);
         let mut count = 0;
         for record in records.by_ref() {

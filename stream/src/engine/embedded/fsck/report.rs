@@ -59,7 +59,7 @@ impl Findings {
             LogError::Io { action, path, cause } => {
                 self.error(log, Path::new(&path), None, format!("it cannot be checked: {action}: {cause}"));
             }
-            error @ (LogError::NoLog(_) | LogError::Unavailable { .. }) => {
+            error @ (LogError::NoLog(_) | LogError::NoKey { .. } | LogError::Unavailable { .. }) => {
                 self.error(log, file, None, error.to_string());
             }
         }

@@ -73,6 +73,9 @@ impl Check<'_> {
         if trailer.is_none() {
             self.say_why_open(&bytes, &header, &path, place);
         }
+        if let Err(error) = header.key(&file) {
+            self.findings.failed(Some(header.log), &path, error);
+        }
         let begin = header.state(&file).map_err(|error| self.findings.failed(Some(header.log), &path, error)).ok();
         let mut walk = self.walk(&header, &path, bytes, trailer.as_ref(), place, begin.as_ref());
         walk.run(visit);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::store::StoreFact;
 use crate::clock::Timestamp;
 use crate::engine::{Bound, DocumentError, Engine, Generation, Key, LogError, LogId, Position, ReadLimits, StreamId};
 use crate::record::StoredRecord;
@@ -75,6 +76,8 @@ pub(super) enum Fact {
         key: String,
         version: u32,
     },
+    /// Of a store over the engine.
+    Store(StoreFact),
 }
 
 /// All that counts at one moment.
@@ -148,7 +151,7 @@ impl Promises {
             Fact::RetentionMade { log, retention } => {
                 self.logs.entry(*log).or_default().retentions = vec![*retention];
             }
-            Fact::ExpiryAsked | Fact::Expired(_) => {}
+            Fact::ExpiryAsked | Fact::Expired(_) | Fact::Store(_) => {}
             Fact::Sealed { log, generation } => self.logs.entry(*log).or_default().generation = generation.0,
             Fact::DocumentAsked { key, version, is_there } => {
                 self.documents.entry(key.clone()).or_default().asked.insert(*version, *is_there);

@@ -124,6 +124,12 @@ impl Recorder {
         state.killed_at = Some(state.steps.len() + steps);
     }
 
+    /// Whether the process can do nothing any more.
+    pub(super) fn is_dead(&self) -> bool {
+        let state = self.state.lock();
+        state.killed_at.is_some_and(|at| state.steps.len() >= at)
+    }
+
     /// Another process may begin.
     pub(super) fn revive(&self) {
         self.state.lock().killed_at = None;

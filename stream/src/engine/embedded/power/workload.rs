@@ -15,6 +15,7 @@ use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::embedded::{Embedded, EmbeddedOptions};
 use crate::engine::{Append, Change, Durability, Engine, Expect, Generation, Key, LogId, LogSettings, MarkChange};
+use crate::keys::{KEY_BYTES, KeyPrint, Keyring};
 use crate::limits::BLOB_BYTES_MIN;
 use crate::record::{PartitionKey, Record};
 use crate::shard::ShardIndex;
@@ -23,6 +24,10 @@ const KEYS: u32 = 5;
 const OPENINGS_MAX: usize = 20;
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
+fn keys() -> Keyring {
+    Keyring::new([("a".to_owned(), [1; KEY_BYTES]), ("b".to_owned(), [2; KEY_BYTES])])
+}
+
 pub(super) fn options() -> EmbeddedOptions {
     EmbeddedOptions {
         segment_bytes: [16 << 10, 32 << 10, 64 << 10, 64 << 10],
@@ -30,6 +35,7 @@ pub(super) fn options() -> EmbeddedOptions {
         open_files_max: 6,
         tail_bytes_max: 100_000,
         reserve_bytes: 0,
+        keys: keys(),
         ..EmbeddedOptions::default()
     }
 }
@@ -109,7 +115,8 @@ impl<'a> Workload<'a> {
         let log = log_id(self.next_log);
         self.next_log += 1;
         self.recorder.note(Fact::LogAsked(log));
-        if engine.log_put(log, LogSettings::kept_for(RETENTION)).await.is_ok() {
+        let settings = LogSettings { key: self.any_key(), ..LogSettings::kept_for(RETENTION) };
+        if engine.log_put(log, settings).await.is_ok() {
             self.recorder.note(Fact::LogMade(log));
             self.logs.push(log);
         }
@@ -133,7 +140,8 @@ impl<'a> Workload<'a> {
         let Some(log) = self.any_log() else { return };
         let retention = Duration::from_hours([6, 12, 48][self.chance.random_range(0..3)]);
         self.recorder.note(Fact::RetentionAsked { log, retention });
-        if engine.log_put(log, LogSettings::kept_for(retention)).await.is_ok() {
+        let settings = LogSettings { key: self.any_key(), ..LogSettings::kept_for(retention) };
+        if engine.log_put(log, settings).await.is_ok() {
             self.recorder.note(Fact::RetentionMade { log, retention });
         }
     }
@@ -144,6 +152,11 @@ impl<'a> Workload<'a> {
             self.recorder.note(Fact::LogDropAsked(log));
             let _ = engine.log_drop(log).await;
         }
+    }
+
+    /// Records are encrypted with one of two keys, or not.
+    fn any_key(&mut self) -> Option<KeyPrint> {
+        keys().named(["a", "b", "none"][self.chance.random_range(0..3)])
     }
 
     fn any_log(&mut self) -> Option<LogId> {
