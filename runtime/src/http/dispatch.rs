@@ -11,9 +11,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -114,12 +114,7 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
     };
     let answer = answer.instrument(span).await;
     let error = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "none");
-    let is_given_up = answer.as_ref().is_err_and(|error| gives_up_body(error.kind));
-    let (mut response, bytes) = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
-    // HTTP/2 has no such header: it ends the stream alone.
-    if is_given_up && head.version <= Version::HTTP_11 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    let (response, bytes) = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
     door.state.metrics.answered(name, error, started.elapsed(), bytes);
     response
 }
@@ -129,11 +124,6 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
     let text = String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes());
     let beginning: String = text.chars().take(USER_AGENT_CHARS_MAX).collect();
     Some(harmless::on_one_line(&beginning))
-}
-
-/// Whether the rest of a request body may still be on its way after this error.
-fn gives_up_body(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::RequestTimeout | ErrorKind::RequestTooLarge | ErrorKind::ServiceUnavailable)
 }
 
 async fn run(

@@ -69,6 +69,8 @@ pub const KEY_RULES_MAX: usize = 100;
 pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What is set aside for a request body before any of it has arrived.
 pub(super) const BODY_RESERVED_BYTES_MAX: usize = 64 << 10;
+/// What is read, and thrown away, of a request body that an answer does not wait for.
+pub const LEFTOVER_BYTES_MAX: u64 = 64 << 20;
 /// The head of one HTTP/1.1 request; also what is read at once.
 pub const H1_HEAD_BYTES_MAX: usize = 256 << 10;
 /// The headers of one HTTP/2 request.

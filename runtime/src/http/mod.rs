@@ -18,6 +18,7 @@ mod idle;
 mod ingest;
 mod inject;
 mod iterator;
+mod leftover;
 pub mod limits;
 mod metrics;
 mod operation;

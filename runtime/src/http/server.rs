@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
@@ -27,6 +26,7 @@ use tower::ServiceExt;
 use super::dispatch::{Door, kinesis};
 use super::guard::{Guard, Peer};
 use super::idle::{Close, Idlers, InWork, Pulse};
+use super::leftover::Leftover;
 use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
 use super::{HttpLimits, HttpState, deployment, guard, ingest, operator};
@@ -171,7 +171,7 @@ async fn converse(
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let in_work = pulse.begin(request.version() == http::Version::HTTP_2);
-        answer(router.clone(), request, in_work)
+        answer(router.clone(), request, in_work, limits)
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let close = tokio::select! {
@@ -201,10 +201,19 @@ async fn converse(
     }
 }
 
-async fn answer(router: Router, request: http::Request<Incoming>, in_work: InWork) -> Result<Response, Infallible> {
-    let answer = router.oneshot(request.map(Body::new)).await;
+async fn answer(
+    router: Router,
+    request: http::Request<Incoming>,
+    in_work: InWork,
+    limits: HttpLimits,
+) -> Result<Response, Infallible> {
+    let (request, leftover) = Leftover::of(request);
+    let mut answer = router.oneshot(request).await?;
+    if let Some(leftover) = leftover {
+        leftover.discard(&mut answer, &limits).await;
+    }
     drop(in_work);
-    answer
+    Ok(answer)
 }
 
 fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

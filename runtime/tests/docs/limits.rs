@@ -118,6 +118,9 @@ fn requests() -> Vec<(&'static str, String)> {
         ("Rules of an access key", count(http::KEY_RULES_MAX)),
         ("Body of a request", bytes(limits.body_bytes_max)),
         ("A body that makes no progress", time(limits.body_progress_timeout)),
+        ("What is read of a body that its answer does not wait for", {
+            format!("{}, for {}", bytes(http::LEFTOVER_BYTES_MAX), time(limits.body_progress_timeout))
+        }),
         ("A request, from its head to its answer", time(limits.request_timeout)),
         ("An answer that is not taken", time(limits.write_progress_timeout)),
         ("Bodies in work, all together", bytes(limits.bodies_bytes_max)),

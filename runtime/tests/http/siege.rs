@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Response};
 use serde_json::json;
 use tidemill::http::HttpLimits;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::node::{Answer, JSON, Node, base64};
@@ -31,7 +31,7 @@ async fn bodies_that_are_announced_and_not_sent_take_no_room() {
 }
 
 #[tokio::test]
-async fn a_body_that_finds_no_room_is_refused_and_its_connection_closed() {
+async fn a_body_that_finds_no_room_is_refused() {
     let limits = HttpLimits { body_bytes_max: 1000, bodies_bytes_max: 1000, ..HttpLimits::default() };
     let node = Node::with_limits(limits).await;
     let mut stream = announced(&node, 1000).await;
@@ -43,7 +43,6 @@ async fn a_body_that_finds_no_room_is_refused_and_its_connection_closed() {
         answer = node.raw("ListStreams", body()).await;
     }
     assert_eq!((answer.status, answer.error().as_str()), (503, "ServiceUnavailable"));
-    assert_eq!(answer.headers["connection"], "close");
     assert!(answer.message().contains("request bodies in work, 1000 bytes"), "{}", answer.body);
     stream.write_all(format!("{}}}", " ".repeat(399)).as_bytes()).await.unwrap();
     let mut status = [0; 13];
@@ -157,4 +156,71 @@ async fn a_connection_with_a_request_in_work_is_not_idle() {
     let mut status = [0; 13];
     working.read_exact(&mut status).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 200 ");
+}
+
+/// What a client is told before its body is there: its status, and the next answer on the same connection.
+async fn ask_early(node: &Node, head: &str, body: &str) -> (String, String) {
+    let mut stream = BufReader::new(TcpStream::connect(node.address).await.unwrap());
+    let bytes = body.len();
+    stream.write_all(format!("POST {head}content-length: {bytes}\r\n\r\n").as_bytes()).await.unwrap();
+    // Time for an answer that does not wait.
+    assert_eq!(node.get("/health").await.status, 200);
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let first = read_status(&mut stream).await;
+    // A connection that is closed says so.
+    let next = stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let second = if next.is_ok() { read_status(&mut stream).await } else { String::new() };
+    (first, second)
+}
+
+/// The status of one answer that is read to its end; empty where the connection is closed.
+async fn read_status(stream: &mut BufReader<TcpStream>) -> String {
+    let (mut status, mut bytes) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return String::new();
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+            status = rest.split(' ').next().unwrap_or_default().to_owned();
+        }
+        bytes = line.strip_prefix("content-length: ").map_or(bytes, |length| length.parse().unwrap());
+    }
+    stream.read_exact(&mut vec![0; bytes]).await.unwrap();
+    status
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_wait_for_the_body_is_not_lost() {
+    let node = Node::with_limits(HttpLimits { body_bytes_max: 1000, ..HttpLimits::default() }).await;
+    let target = |operation: &str| format!("x-amz-target: Kinesis_20131202.{operation}\r\ncontent-type: {JSON}\r\n");
+    let long = " ".repeat(1 << 20);
+    for (head, body, status) in [
+        (format!("/ HTTP/1.1\r\nhost: localhost\r\n{}", target("DescribeChannel")), "{}", "400"),
+        (format!("/ HTTP/1.1\r\nhost: evil.example\r\n{}", target("ListStreams")), "{}", "403"),
+        (format!("/ HTTP/1.1\r\nhost: localhost\r\n{}", target("ListStreams")), &long, "413"),
+        ("/nothing HTTP/1.1\r\nhost: localhost\r\n".to_owned(), "{}", "404"),
+        ("/health HTTP/1.1\r\nhost: localhost\r\n".to_owned(), "{}", "405"),
+        ("/streams/none/records HTTP/1.1\r\nhost: localhost\r\n".to_owned(), &long, "404"),
+    ] {
+        for _ in 0..10 {
+            assert_eq!(ask_early(&node, &head, body).await, (status.to_owned(), "200".to_owned()), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_waits_for_ends_in_time() {
+    let limits = HttpLimits { body_progress_timeout: SHORT, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let mut stream = TcpStream::connect(node.address).await.unwrap();
+    let head = "POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close"), "{answer}");
 }

@@ -18,9 +18,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::put::{OnceKey, OncePut};
@@ -50,8 +50,7 @@ pub(super) async fn records(State(door): State<Arc<Door>>, request: Request) -> 
         let error = IngestError::new(Code::Busy, "the node has not read its manifest yet; try again in a moment");
         return respond(Err(error)).0;
     };
-    let is_http1 = head.version <= Version::HTTP_11;
-    let mut work = Work { door: &door, settings: &settings, head: &head, started, is_body_read: false };
+    let work = Work { door: &door, settings: &settings, head: &head, started };
     let taken = async {
         let taken = work.take(body).await;
         let status = taken.as_ref().map_or_else(|error| error.code.status(), |answer| answer.status);
@@ -66,10 +65,6 @@ pub(super) async fn records(State(door): State<Arc<Door>>, request: Request) -> 
     metrics.answered(OPERATION, outcome, started.elapsed(), bytes);
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-request-id"), id.header());
-    // The rest of the body may still be on its way. HTTP/2 has no such header: it ends the stream alone.
-    if !work.is_body_read && is_http1 {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     cors::allow(&settings, &head, headers);
     response
 }
@@ -113,7 +108,6 @@ struct Work<'a> {
     settings: &'a IngestSettings,
     head: &'a Parts,
     started: Instant,
-    is_body_read: bool,
 }
 
 /// What the head of a request says.
@@ -125,7 +119,7 @@ struct Asked {
 }
 
 impl Work<'_> {
-    async fn take(&mut self, body: Body) -> Result<Answer, IngestError> {
+    async fn take(&self, body: Body) -> Result<Answer, IngestError> {
         cors::check(self.settings, self.head)?;
         token::check(self.settings, &self.door.state().access, self.head)?;
         let asked = self.asked()?;
@@ -136,7 +130,6 @@ impl Work<'_> {
         let late = |_| IngestError::new(Code::BodyTimeout, "the request was not complete in time: send it faster");
         // Held to the end: the records lie in memory as long as the body.
         let (body, _room) = received.map_err(late)?.map_err(IngestError::of_receiving)?;
-        self.is_body_read = true;
         state.metrics.received(body.len());
         let records = body::records(asked.media, &asked.key, &body)?;
         let bytes: usize = records.iter().map(Record::size_bytes).sum();
@@ -152,7 +145,7 @@ impl Work<'_> {
         Ok(Answer { body: kept, ..answer })
     }
 
-    /// What is asked for, as far as the head says: nobody sends a body for nothing.
+    /// What is asked for, as far as the head says.
     fn asked(&self) -> Result<Asked, IngestError> {
         let stream = self.stream()?;
         let media = Media::of(&self.head.headers)?;
