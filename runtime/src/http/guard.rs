@@ -8,8 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
@@ -44,7 +42,7 @@ pub(super) struct Peer(pub(super) Option<SocketAddr>);
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error(
         "this node listens on its own machine only, and '{host}' is neither an IP address nor localhost: ask it by one \
          of these, or start it with --allow-host {host}"
@@ -73,9 +71,10 @@ impl Guard {
         Self { is_local, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), ingest, has_keys }
     }
 
-    fn judge(&self, head: &Parts) -> Result<(), Refusal> {
+    /// Lets a request in, or says why not.
+    pub(super) fn judge(&self, head: &Parts, peer: Peer) -> Result<(), Refusal> {
         let guards_itself = |path: &str| matches!(path, "/" | "/health") || path.starts_with(OWN_RULES);
-        if self.has_keys && !guards_itself(head.uri.path()) && !is_of_this_machine(head) {
+        if self.has_keys && !guards_itself(head.uri.path()) && !is_of_this_machine(head, peer) {
             return Err(Refusal::Peer);
         }
         if !self.is_local {
@@ -105,12 +104,11 @@ impl Guard {
     }
 }
 
-fn is_of_this_machine(head: &Parts) -> bool {
+fn is_of_this_machine(head: &Parts, peer: Peer) -> bool {
     // Whoever hands on requests of others says so.
     let is_handed_on =
         ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| head.headers.contains_key(*name));
-    let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
-    !is_handed_on && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    !is_handed_on && peer.0.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
 
 /// What a request calls the node: HTTP/2 says it in the URI. A request that says nothing comes from no browser. Two hosts
@@ -137,16 +135,10 @@ fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(ECHO_CHARS_MAX).collect()
 }
 
-/// Lets a request in, or says why not.
-pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
-    match guard.judge(&head) {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
-        Err(refusal) => {
-            tracing::warn!(%refusal, "a request was refused");
-            answer(&refusal, Codec::of(&head.headers).unwrap_or(Codec::Json))
-        }
-    }
+/// The answer to a request that is not let in.
+pub(super) fn refuse(refusal: &Refusal, head: &Parts) -> Response {
+    tracing::warn!(%refusal, "a request was refused");
+    answer(refusal, Codec::of(&head.headers).unwrap_or(Codec::Json))
 }
 
 /// A refusal as its body, for AWS's clients and for others.
@@ -188,7 +180,9 @@ mod tests {
         if let Some(origin) = origin {
             request = request.header(ORIGIN, origin);
         }
-        guard.judge(&request.body(()).unwrap().into_parts().0).map_or_else(|refusal| refusal.name(), |()| "in")
+        guard
+            .judge(&request.body(()).unwrap().into_parts().0, Peer(None))
+            .map_or_else(|refusal| refusal.name(), |()| "in")
     }
 
     #[test]
@@ -214,11 +208,11 @@ mod tests {
             assert_eq!(judge(&guard, "/health", host, None), expected, "{host}");
         }
         let two = Request::builder().uri("/").header(HOST, "localhost").header(HOST, "evil.example");
-        assert!(guard.judge(&two.body(()).unwrap().into_parts().0).is_err());
+        assert!(guard.judge(&two.body(()).unwrap().into_parts().0, Peer(None)).is_err());
         let none = Request::builder().uri("/");
-        assert!(guard.judge(&none.body(()).unwrap().into_parts().0).is_ok(), "HTTP/1.0");
+        assert!(guard.judge(&none.body(()).unwrap().into_parts().0, Peer(None)).is_ok(), "HTTP/1.0");
         let second = Request::builder().uri("http://evil.example/");
-        assert!(guard.judge(&second.body(()).unwrap().into_parts().0).is_err(), "HTTP/2");
+        assert!(guard.judge(&second.body(()).unwrap().into_parts().0, Peer(None)).is_err(), "HTTP/2");
     }
 
     #[test]

@@ -1,82 +1,162 @@
-//! Connections that have no request in work: how long they may stay, and which of them goes when another needs its place.
+//! Connections that have no request in work: how long they may stay, when they rest, and which of them goes when another
+//! needs its place.
 //!
 //! Promises that a connection without a request is closed in time, that the head of a request may not trickle, and that
-//! where every place is taken the connection that has been idle longest gives up its own. It must not know what is asked.
+//! where every place is taken the connection that has been idle longest gives up its own. A request costs a few notes in
+//! memory: timers are set anew when they ring, and who is idle is found out when it is asked. It must not know what is asked.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep_until};
 
-use super::limits::HttpLimits;
+use super::HttpLimits;
 
 /// Where a connection is between two requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+#[derive(Debug, Clone, Copy)]
+struct Progress {
     /// Requests between their head and their answer.
     in_work: usize,
-    /// Whether bytes have come since the last one.
-    has_head_begun: bool,
+    /// When that became none.
+    idle_since: Instant,
+    /// When the first bytes since the last request came.
+    head_since: Option<Instant>,
     /// HTTP/2 has bytes that belong to no request.
     is_http2: bool,
     /// Whether the socket has no room for an answer's next bytes.
     is_writing: bool,
+    /// What it is asked to do, until it begins a request.
+    asked: Option<Turn>,
 }
 
-impl Progress {
-    const fn is_idle(&self) -> bool {
-        self.in_work == 0
-    }
-
-    /// Whether no request is in work and the socket takes what it is given.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        self.in_work == 0 && !self.is_writing
-    }
-
-    /// Whether nothing is lost with the connection once it has said what it could. An answer of HTTP/2 may still wait for
-    /// its reader where nobody sees it.
-    pub(super) const fn is_done(&self) -> bool {
-        self.is_at_rest() && !self.is_http2
-    }
+/// What a connection does that asks nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It keeps no buffers until it asks again.
+    Rest,
+    /// It is closed: it asked nothing for too long.
+    Idle,
+    /// It is closed: another one needs its place.
+    Crowded,
+    /// It is closed, whatever it does: the node stops.
+    Stop,
 }
 
 /// What one connection's progress is told to. Clones are one.
 #[derive(Debug, Clone)]
-pub(super) struct Pulse(Arc<watch::Sender<Progress>>);
+pub(super) struct Pulse(Arc<Life>);
+
+#[derive(Debug)]
+struct Life {
+    progress: Mutex<Progress>,
+    /// Who watches it.
+    watcher: AtomicWaker,
+}
 
 impl Pulse {
-    pub(super) fn new() -> (Self, watch::Receiver<Progress>) {
-        let (sender, receiver) = watch::channel(Progress::default());
-        (Self(Arc::new(sender)), receiver)
+    pub(super) fn new() -> Self {
+        let progress = Progress {
+            in_work: 0,
+            idle_since: Instant::now(),
+            head_since: None,
+            is_http2: false,
+            is_writing: false,
+            asked: None,
+        };
+        Self(Arc::new(Life { progress: Mutex::new(progress), watcher: AtomicWaker::new() }))
     }
 
     /// Bytes have come.
     pub(super) fn received(&self) {
-        self.0.send_if_modified(|progress| {
-            let begins = progress.in_work == 0 && !progress.is_http2 && !progress.has_head_begun;
-            progress.has_head_begun |= begins;
-            begins
-        });
+        let mut progress = self.0.progress.lock();
+        if progress.in_work == 0 && !progress.is_http2 && progress.head_since.is_none() {
+            progress.head_since = Some(Instant::now());
+        }
     }
 
-    /// Whether bytes wait for room in the socket. It wakes nobody: it is looked at when the connection is to close.
+    /// Whether bytes wait for room in the socket.
     pub(super) fn writing(&self, is_writing: bool) {
-        self.0.send_if_modified(|progress| {
-            progress.is_writing = is_writing;
-            false
-        });
+        self.0.progress.lock().is_writing = is_writing;
     }
 
     /// A request's head is there; it is in work until this is dropped.
     pub(super) fn begin(&self, is_http2: bool) -> InWork {
-        self.0.send_modify(|progress| {
-            *progress = Progress { in_work: progress.in_work + 1, has_head_begun: false, is_http2, ..*progress };
-        });
+        let mut progress = self.0.progress.lock();
+        let asked = progress.asked.filter(|turn| *turn == Turn::Stop);
+        *progress = Progress { in_work: progress.in_work + 1, head_since: None, is_http2, asked, ..*progress };
         InWork(self.clone())
+    }
+
+    /// Whether no request is in work and the socket takes what it is given.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.0.progress.lock().is_at_rest()
+    }
+
+    /// Whether nothing is lost with the connection once it has said what it could. An answer of HTTP/2 may still wait for
+    /// its reader where nobody sees it.
+    pub(super) fn is_done(&self) -> bool {
+        let progress = self.0.progress.lock();
+        progress.is_at_rest() && !progress.is_http2
+    }
+
+    /// Ends when the connection's turn has come. It must be polled by the task that serves the connection: what happens to
+    /// that wakes this.
+    pub(super) async fn watch(&self, limits: &HttpLimits, is_resting: bool) -> Turn {
+        let mut alarm = pin!(sleep_until(Instant::now()));
+        poll_fn(|context| {
+            self.0.watcher.register(context.waker());
+            let progress = *self.0.progress.lock();
+            if let Some(asked) = progress.asked {
+                return Poll::Ready(asked);
+            }
+            let next = progress.next(limits, is_resting);
+            if let Some((when, _)) = next
+                && when < alarm.deadline()
+            {
+                alarm.as_mut().reset(when);
+            }
+            while alarm.as_mut().poll(context).is_ready() {
+                let now = Instant::now();
+                match next {
+                    Some((when, turn)) if when <= now => return Poll::Ready(turn),
+                    Some((when, _)) => alarm.as_mut().reset(when),
+                    None => alarm.as_mut().reset(now + limits.header_timeout.min(limits.rest_after)),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn ask(&self, turn: Turn) {
+        self.0.progress.lock().asked = Some(turn);
+        self.0.watcher.wake();
+    }
+}
+
+impl Progress {
+    const fn is_at_rest(&self) -> bool {
+        self.in_work == 0 && !self.is_writing
+    }
+
+    /// What is next to come if nothing happens, and when; `None` while a request is in work.
+    fn next(&self, limits: &HttpLimits, is_resting: bool) -> Option<(Instant, Turn)> {
+        if self.in_work > 0 {
+            return None;
+        }
+        let HttpLimits { header_timeout, head_timeout, .. } = *limits;
+        let end = match self.head_since {
+            Some(head_since) => head_since + head_timeout.min(header_timeout),
+            None => self.idle_since + header_timeout,
+        };
+        let rest = self.idle_since + limits.rest_after;
+        let may_rest = !is_resting && !self.is_http2 && !self.is_writing && self.head_since.is_none();
+        Some(if may_rest && rest < end { (rest, Turn::Rest) } else { (end, Turn::Idle) })
     }
 }
 
@@ -85,101 +165,74 @@ pub(super) struct InWork(Pulse);
 
 impl Drop for InWork {
     fn drop(&mut self) {
-        self.0.0.send_modify(|progress| progress.in_work -= 1);
+        let mut progress = self.0.0.progress.lock();
+        progress.in_work -= 1;
+        if progress.in_work == 0 {
+            progress.idle_since = Instant::now();
+        }
     }
 }
 
-/// Why a connection is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Close {
-    /// It asked nothing for too long.
-    Idle,
-    /// Another one needs its place.
-    Crowded,
-}
-
-/// The idle connections of a server, in the order in which they became so. Clones are one.
+/// The connections of a server. Clones are one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Idlers(Arc<Room>);
+pub(super) struct Connections(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
-struct Room {
-    line: Mutex<Line>,
-    came: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Line {
+struct Open {
     next: u64,
-    waiting: BTreeMap<u64, CancellationToken>,
+    all: HashMap<u64, Pulse>,
+    is_stopped: bool,
 }
 
-impl Idlers {
-    /// The connection that has been idle longest is to close, if there is one.
+impl Connections {
+    /// A connection, until its place is dropped.
+    pub(super) fn enter(&self) -> Place {
+        let pulse = Pulse::new();
+        let mut open = self.0.lock();
+        if open.is_stopped {
+            pulse.ask(Turn::Stop);
+        }
+        let number = open.next;
+        open.next += 1;
+        open.all.insert(number, pulse.clone());
+        drop(open);
+        Place { connections: self.clone(), number, pulse }
+    }
+
+    /// The connection that has been idle longest is to close, if there is one. Those that were asked already are passed over.
     pub(super) fn close_oldest(&self) {
-        if let Some((_, asked)) = self.0.line.lock().waiting.pop_first() {
-            asked.cancel();
+        let open = self.0.lock();
+        let idle_since = |pulse: &Pulse| {
+            let progress = pulse.0.progress.lock();
+            (progress.in_work == 0 && progress.asked.is_none()).then_some(progress.idle_since)
+        };
+        let idle = open.all.values().filter_map(|pulse| Some((idle_since(pulse)?, pulse)));
+        if let Some((_, pulse)) = idle.min_by_key(|(since, _)| *since) {
+            pulse.ask(Turn::Crowded);
         }
     }
 
-    /// Ends when another connection becomes idle, counted from this call on.
-    pub(super) fn came(&self) -> Notified<'_> {
-        self.0.came.notified()
-    }
-
-    fn enter(&self) -> Place<'_> {
-        let asked = CancellationToken::new();
-        let mut line = self.0.line.lock();
-        let number = line.next;
-        line.next += 1;
-        line.waiting.insert(number, asked.clone());
-        drop(line);
-        self.0.came.notify_waiters();
-        Place { idlers: self, number, asked }
-    }
-
-    /// Ends when a connection shall be closed.
-    pub(super) async fn watch(&self, mut progress: watch::Receiver<Progress>, limits: &HttpLimits) -> Close {
-        // The connection has ended and dropped its service where the progress has no sender any more.
-        while progress.wait_for(Progress::is_idle).await.is_ok() {
-            let place = self.enter();
-            let asks = tokio::select! {
-                () = place.asked.cancelled() => return Close::Crowded,
-                asks = asks_in_time(&mut progress, limits) => asks,
-            };
-            if !asks {
-                return Close::Idle;
-            }
-        }
-        Close::Idle
-    }
-}
-
-/// Whether a request comes in time.
-async fn asks_in_time(progress: &mut watch::Receiver<Progress>, limits: &HttpLimits) -> bool {
-    loop {
-        let Progress { in_work, has_head_begun, .. } = *progress.borrow_and_update();
-        if in_work > 0 {
-            return true;
-        }
-        let head_timeout = limits.head_timeout.min(limits.header_timeout);
-        let patience = if has_head_begun { head_timeout } else { limits.header_timeout };
-        if !timeout(patience, progress.changed()).await.is_ok_and(|changed| changed.is_ok()) {
-            return false;
+    /// All connections are to end, and those that come.
+    pub(super) fn stop(&self) {
+        let mut open = self.0.lock();
+        open.is_stopped = true;
+        for pulse in open.all.values() {
+            pulse.ask(Turn::Stop);
         }
     }
 }
 
-/// A connection's place among the idle ones.
-struct Place<'a> {
-    idlers: &'a Idlers,
+/// A connection among the others.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Connections,
     number: u64,
-    asked: CancellationToken,
+    pub(super) pulse: Pulse,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.idlers.0.line.lock().waiting.remove(&self.number);
+        self.connections.0.lock().all.remove(&self.number);
     }
 }
 
@@ -187,16 +240,13 @@ impl Drop for Place<'_> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_has_ten_seconds_and_silence_a_minute() {
         let limits = HttpLimits::default();
         for (bytes_every, expected_s) in [(None, 60), (Some(Duration::from_secs(1)), 13)] {
-            let idlers = Idlers::default();
-            let (pulse, progress) = Pulse::new();
+            let pulse = Pulse::new();
             drop(pulse.begin(false));
             let started = Instant::now();
             let trickle = async {
@@ -207,32 +257,59 @@ mod tests {
                     tokio::time::sleep(every).await;
                 }
             };
-            tokio::select! {
-                close = idlers.watch(progress, &limits) => assert_eq!(close, Close::Idle),
-                () = trickle => {}
-            }
-            assert_eq!(started.elapsed().as_secs(), expected_s);
+            let watched = async {
+                tokio::select! {
+                    turn = pulse.watch(&limits, true) => turn,
+                    () = trickle => Turn::Rest,
+                }
+            };
+            assert_eq!((watched.await, started.elapsed().as_secs()), (Turn::Idle, expected_s));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_when_nothing_of_it_is_in_work() {
+        let limits = HttpLimits::default();
+        let pulse = Pulse::new();
+        let started = Instant::now();
+        let in_work = pulse.begin(false);
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            pulse.writing(true);
+            drop(in_work);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            pulse.writing(false);
+        };
+        // As a connection is polled: first what it does, then who watches.
+        let ((), turn) = tokio::join!(biased; work, pulse.watch(&limits, false));
+        assert_eq!((turn, started.elapsed()), (Turn::Rest, Duration::from_secs(105)));
+        let second = Pulse::new();
+        drop(second.begin(true));
+        assert_eq!(second.watch(&limits, false).await, Turn::Idle, "HTTP/2 has a state that would be lost");
     }
 
     #[tokio::test]
     async fn who_has_been_idle_longest_goes_and_who_works_stays() {
         let limits = HttpLimits::default();
-        let idlers = Idlers::default();
-        let (first, first_progress) = Pulse::new();
-        let (_second, second_progress) = Pulse::new();
-        let mut first_end = Box::pin(idlers.watch(first_progress, &limits));
-        let mut second_end = Box::pin(idlers.watch(second_progress, &limits));
-        assert!(futures_util::poll!(&mut first_end).is_pending() && futures_util::poll!(&mut second_end).is_pending());
-        let working = first.begin(false);
-        assert!(futures_util::poll!(&mut first_end).is_pending());
-        idlers.close_oldest();
-        assert_eq!(second_end.await, Close::Crowded);
-        idlers.close_oldest();
-        assert!(futures_util::poll!(&mut first_end).is_pending(), "it has a request in work");
+        let connections = Connections::default();
+        let (first, second) = (connections.enter(), connections.enter());
+        drop(first.pulse.begin(false));
+        let working = first.pulse.begin(false);
+        let mut first_turn = Box::pin(first.pulse.watch(&limits, false));
+        assert!(futures_util::poll!(&mut first_turn).is_pending());
+        connections.close_oldest();
+        assert_eq!(second.pulse.watch(&limits, false).await, Turn::Crowded);
+        connections.close_oldest();
+        assert!(futures_util::poll!(&mut first_turn).is_pending(), "it has a request in work");
         drop(working);
-        assert!(futures_util::poll!(&mut first_end).is_pending());
-        idlers.close_oldest();
-        assert_eq!(first_end.await, Close::Crowded);
+        assert!(futures_util::poll!(&mut first_turn).is_pending());
+        connections.close_oldest();
+        assert_eq!(first_turn.await, Turn::Crowded);
+        drop(first.pulse.begin(false));
+        let mut first_turn = Box::pin(first.pulse.watch(&limits, false));
+        assert!(futures_util::poll!(&mut first_turn).is_pending(), "it was faster than who asked it to go");
+        connections.stop();
+        assert_eq!(first_turn.await, Turn::Stop);
+        assert_eq!(connections.enter().pulse.watch(&limits, false).await, Turn::Stop, "it came too late");
     }
 }

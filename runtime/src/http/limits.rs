@@ -11,6 +11,8 @@ pub struct HttpLimits {
     /// How long a connection may take for the head of a request, idle time before it included. One that asks nothing
     /// for so long is closed.
     pub header_timeout: Duration,
+    /// How long an HTTP/1.1 connection that asks nothing keeps its buffers.
+    pub rest_after: Duration,
     /// How long the head of a request may take from its first byte to its last.
     pub head_timeout: Duration,
     /// One request body. 10 MiB of records are 13.4 MiB of base64.
@@ -37,6 +39,7 @@ impl Default for HttpLimits {
         Self {
             connections_max: 4096,
             header_timeout: Duration::from_mins(1),
+            rest_after: Duration::from_secs(1),
             head_timeout: Duration::from_secs(10),
             body_bytes_max: 14 << 20,
             bodies_bytes_max: 512 << 20,

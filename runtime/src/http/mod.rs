@@ -7,6 +7,7 @@
 
 mod auth;
 mod codec;
+mod connection;
 mod constraint;
 mod context;
 mod delay;
@@ -25,6 +26,7 @@ mod operation;
 mod operator;
 mod patience;
 mod quota;
+mod routes;
 mod server;
 
 use std::sync::Arc;

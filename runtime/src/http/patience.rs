@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -16,6 +17,8 @@ use super::idle::Pulse;
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after waiting for so long.
 pub(super) struct Patient<S> {
     stream: S,
+    /// What was read of the stream and not used: it is read again.
+    unread: Bytes,
     patience: Duration,
     /// Set while a write waits.
     end: Option<Pin<Box<Sleep>>>,
@@ -25,7 +28,12 @@ pub(super) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, patience: Duration, pulse: Pulse) -> Self {
-        Self { stream, patience, end: None, pulse }
+        Self { stream, unread: Bytes::new(), patience, end: None, pulse }
+    }
+
+    /// Has these bytes read before those that come.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.unread = [bytes, &self.unread].concat().into();
     }
 
     /// What the stream said of a write; a wait that lasts too long is an error.
@@ -52,6 +60,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let bytes = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(bytes));
+            return Poll::Ready(Ok(()));
+        }
         let filled = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > filled {
@@ -106,14 +119,14 @@ mod tests {
     async fn a_write_that_nobody_takes_fails_in_time() {
         let (near, _far) = duplex(1);
         let started = Instant::now();
-        let error = Patient::new(near, PATIENCE, Pulse::new().0).write_all(b"two").await.unwrap_err();
+        let error = Patient::new(near, PATIENCE, Pulse::new()).write_all(b"two").await.unwrap_err();
         assert_eq!((error.kind(), started.elapsed().as_secs()), (io::ErrorKind::TimedOut, 30));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_is_taken_slowly_goes_on() {
         let (near, mut far) = duplex(1);
-        let mut near = Patient::new(near, PATIENCE, Pulse::new().0);
+        let mut near = Patient::new(near, PATIENCE, Pulse::new());
         let read = async {
             for _ in 0..5 {
                 sleep(Duration::from_secs(29)).await;

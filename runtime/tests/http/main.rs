@@ -17,6 +17,7 @@ mod quota;
 mod reading;
 mod refusals;
 mod reshard;
+mod rest;
 mod retention;
 mod server;
 mod settings;

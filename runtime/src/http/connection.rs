@@ -1,0 +1,207 @@
+//! One connection: HTTP/1.1, or HTTP/2 with prior knowledge, told apart by its first bytes.
+//!
+//! Promises that a connection which asks nothing keeps no buffers, and that neither its rest nor its end loses a request
+//! that has come. It must not know what is asked.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::HttpLimits;
+use super::guard::Peer;
+use super::idle::{Place, Pulse, Turn};
+use super::leftover::Leftover;
+use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
+use super::patience::Patient;
+use super::routes::Routes;
+use crate::tasks::Tasks;
+
+/// What HTTP/2 begins with, and no method of HTTP/1.1 (RFC 9113, section 3.4).
+const H2_PREFACE: &[u8; 4] = b"PRI ";
+/// How long an idle HTTP/2 connection that gives up its place may take to end, with answers that it has not read.
+const CROWDED_GRACE: Duration = Duration::from_secs(1);
+/// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
+const H2_PING: Duration = Duration::from_secs(20);
+/// What an HTTP/2 connection may send of one request before it is read.
+const H2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// What it may send of all its requests.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// What all connections of a server share.
+pub(super) struct Host {
+    routes: Routes,
+    limits: HttpLimits,
+    http1: http1::Builder,
+    http2: http2::Builder<Streams>,
+}
+
+/// Runs the requests of HTTP/2 connections.
+#[derive(Clone)]
+struct Streams(Tasks);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, request: F) {
+        self.0.spawn("http2-request", request);
+    }
+}
+
+/// A connection's socket, and what of it was read too early.
+type Io = TokioIo<Patient<TcpStream>>;
+
+impl Host {
+    pub(super) fn new(routes: Routes, limits: HttpLimits, tasks: &Tasks) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1.max_buf_size(H1_HEAD_BYTES_MAX);
+        let mut http2 = http2::Builder::new(Streams(tasks.clone()));
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.h2_streams_max)
+            .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(H2_HEADER_BYTES_MAX)
+            .keep_alive_interval(H2_PING)
+            .keep_alive_timeout(H2_PING);
+        Self { routes, limits, http1, http2 }
+    }
+
+    /// Serves a connection from its first byte to its end.
+    pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, place: Place) {
+        let peer = Peer(stream.peer_addr().ok());
+        let pulse = &place.pulse;
+        let mut stream = Patient::new(stream, self.limits.write_progress_timeout, pulse.clone());
+        let Some(is_http2) = self.protocol(&mut stream, pulse).await else { return };
+        if is_http2 {
+            // In a box, as is HTTP/1.1 below: a connection at rest is as small as can be.
+            Box::pin(self.serve_http2(TokioIo::new(stream), peer, pulse)).await;
+            return;
+        }
+        while let Some(rested) = Box::pin(self.serve_http1(TokioIo::new(stream), peer, pulse)).await {
+            stream = rested;
+            if self.rest(&mut stream, pulse).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Reads just enough to know the protocol; `None` where the connection ends before.
+    async fn protocol(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<bool> {
+        let (mut first, mut bytes) = ([0; H2_PREFACE.len()], 0);
+        while bytes < first.len() && H2_PREFACE.starts_with(&first[..bytes]) {
+            bytes += self.wait(stream, pulse, &mut first[bytes..]).await?;
+        }
+        stream.put_back(&first[..bytes]);
+        Some(first == *H2_PREFACE)
+    }
+
+    /// Waits for the next request; `None` where the connection ends before.
+    async fn rest(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<()> {
+        let mut first = [0];
+        let bytes = self.wait(stream, pulse, &mut first).await?;
+        stream.put_back(&first[..bytes]);
+        Some(())
+    }
+
+    /// Waits for bytes, with no more room than for these.
+    async fn wait(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse, room: &mut [u8]) -> Option<usize> {
+        tokio::select! {
+            biased;
+            read = stream.read(room) => read.ok().filter(|bytes| *bytes > 0),
+            turn = pulse.watch(&self.limits, true) => {
+                tracing::debug!(?turn, "a connection at rest was closed");
+                None
+            }
+        }
+    }
+
+    /// Serves HTTP/1.1 until the connection ends, or returns it for a rest.
+    async fn serve_http1(&self, io: Io, peer: Peer, pulse: &Pulse) -> Option<Patient<TcpStream>> {
+        let service = service_fn(|request| self.answer(request, peer, pulse));
+        let mut connection = self.http1.serve_connection(io, service);
+        let turn = tokio::select! {
+            biased;
+            ended = &mut connection => {
+                log(ended);
+                return None;
+            }
+            turn = pulse.watch(&self.limits, false) => turn,
+        };
+        if turn == Turn::Rest {
+            let parts = connection.into_parts();
+            let mut stream = parts.io.into_inner();
+            stream.put_back(&parts.read_buf);
+            return Some(stream);
+        }
+        Pin::new(&mut connection).graceful_shutdown();
+        self.end(Pin::new(&mut connection), turn, pulse).await;
+        None
+    }
+
+    async fn serve_http2(self: &Arc<Self>, io: Io, peer: Peer, pulse: &Pulse) {
+        let shared = (Arc::clone(self), pulse.clone());
+        let service = service_fn(move |request| {
+            let (host, pulse) = shared.clone();
+            async move { host.answer(request, peer, &pulse).await }
+        });
+        let mut connection = pin!(self.http2.serve_connection(io, service));
+        let turn = tokio::select! {
+            biased;
+            ended = connection.as_mut() => return log(ended),
+            turn = pulse.watch(&self.limits, false) => turn,
+        };
+        connection.as_mut().graceful_shutdown();
+        self.end(connection, turn, pulse).await;
+    }
+
+    /// Ends a connection that takes no more requests.
+    async fn end(&self, mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>, turn: Turn, pulse: &Pulse) {
+        if turn == Turn::Stop {
+            return log(connection.await);
+        }
+        // What is ready to be said is said; a request that has just come is served.
+        let ended = futures_util::poll!(connection.as_mut());
+        if let Poll::Ready(ended) = ended {
+            return log(ended);
+        }
+        if pulse.is_done() {
+            tracing::debug!(?turn, "an idle connection was cut off");
+            return;
+        }
+        let is_hurried = turn == Turn::Crowded && pulse.is_at_rest();
+        let patience = if is_hurried { CROWDED_GRACE } else { self.limits.write_progress_timeout };
+        if let Ok(ended) = timeout(patience, connection).await {
+            log(ended);
+        } else {
+            tracing::debug!("an idle connection was cut off: it did not end in time");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, pulse: &Pulse) -> Result<Response, Infallible> {
+        let in_work = pulse.begin(request.version() == Version::HTTP_2);
+        let (request, leftover) = Leftover::of(request);
+        let mut answer = self.routes.answer(request, peer).await;
+        if let Some(leftover) = leftover {
+            leftover.discard(&mut answer, &self.limits).await;
+        }
+        drop(in_work);
+        Ok(answer)
+    }
+}
+
+fn log(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
