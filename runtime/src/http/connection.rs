@@ -98,27 +98,26 @@ impl Host {
 
     /// Reads just enough to know the protocol; `None` where the connection ends before.
     async fn protocol(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<bool> {
-        let (mut first, mut bytes) = ([0; H2_PREFACE.len()], 0);
-        while bytes < first.len() && H2_PREFACE.starts_with(&first[..bytes]) {
-            bytes += self.wait(stream, pulse, &mut first[bytes..]).await?;
+        let mut first = Vec::with_capacity(H2_PREFACE.len());
+        while first.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&first) {
+            first.push(self.wait(stream, pulse).await?);
         }
-        stream.put_back(&first[..bytes]);
-        Some(first == *H2_PREFACE)
+        stream.put_back(&first);
+        Some(first == H2_PREFACE)
     }
 
     /// Waits for the next request; `None` where the connection ends before.
     async fn rest(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<()> {
-        let mut first = [0];
-        let bytes = self.wait(stream, pulse, &mut first).await?;
-        stream.put_back(&first[..bytes]);
+        let first = self.wait(stream, pulse).await?;
+        stream.put_back(&[first]);
         Some(())
     }
 
-    /// Waits for bytes, with no more room than for these.
-    async fn wait(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse, room: &mut [u8]) -> Option<usize> {
+    /// Waits for a byte, with no more room than for that.
+    async fn wait(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<u8> {
         tokio::select! {
             biased;
-            read = stream.read(room) => read.ok().filter(|bytes| *bytes > 0),
+            read = stream.read_u8() => read.ok(),
             turn = pulse.watch(&self.limits, true) => {
                 tracing::debug!(?turn, "a connection at rest was closed");
                 None

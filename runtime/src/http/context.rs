@@ -17,6 +17,7 @@ use super::auth::{Caller, Target};
 use super::codec::Codec;
 use super::constraint::Check;
 use super::delay::{Asks, asks};
+use super::dispatch::{RequestId, request_span};
 use super::error::{ApiError, ErrorKind};
 
 /// One request's surroundings.
@@ -25,6 +26,7 @@ pub(super) struct Context<'a> {
     pub(super) caller: &'a Caller,
     pub(super) codec: Codec,
     pub(super) operation: Operation,
+    pub(super) id: &'a RequestId,
     /// The stream that it is about, once it is known, where changes show late.
     pub(super) asked: OnceLock<StreamId>,
 }
@@ -32,6 +34,12 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     pub(super) fn store(&self) -> &Store {
         &self.state.store
+    }
+
+    /// What log lines of this request are told in.
+    pub(super) fn span(&self) -> Span {
+        let current = Span::current();
+        if current.is_none() { request_span(self.operation.name(), self.id) } else { current }
     }
 
     /// Checks a request of this operation.

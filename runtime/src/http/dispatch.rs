@@ -19,7 +19,7 @@ use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Level, Span};
 
 use super::HttpState;
 use super::auth::Target;
@@ -95,11 +95,13 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
     let (head, body) = request.into_parts();
     let target = target(&head);
     let name = target.as_ref().map_or("unknown", |operation| operation.name());
-    let span = tracing::info_span!("request", operation = name, request_id = %id, stream = Empty, status = Empty);
+    // A span costs as much as the work for a record; where it is frequent and all goes well, nothing is said in it.
+    let is_frequent = target.as_ref().is_ok_and(|operation| is_frequent(*operation));
+    let span = if is_frequent && !tracing::enabled!(Level::DEBUG) { Span::none() } else { request_span(name, &id) };
     let codec = Codec::of(&head.headers);
     let answer = async {
         let answer = match (&target, &codec) {
-            (Ok(operation), Ok(codec)) => run(&door, *operation, *codec, &head, body, started).await,
+            (Ok(operation), Ok(codec)) => run(&door, &id, *operation, *codec, &head, body, started).await,
             (Err(error), _) | (Ok(_), Err(error)) => Err(error.clone()),
         };
         let status = answer.as_ref().map_or_else(|error| error.kind.status(), |_| StatusCode::OK);
@@ -112,11 +114,27 @@ pub(super) async fn kinesis(State(door): State<Arc<Door>>, request: Request) -> 
         );
         answer
     };
-    let answer = answer.instrument(span).await;
+    let answer = answer.instrument(span.clone()).await;
+    if let Err(error) = &answer {
+        error.log(|| if span.is_none() { request_span(name, &id) } else { span });
+    }
     let error = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "none");
     let (response, bytes) = respond(&id, codec.unwrap_or(Codec::AwsJson), answer);
     door.state.metrics.answered(name, error, started.elapsed(), bytes);
     response
+}
+
+/// What log lines of a request are told in.
+pub(super) fn request_span(operation: &'static str, id: &RequestId) -> Span {
+    tracing::info_span!("request", operation, request_id = %id, stream = Empty, status = Empty)
+}
+
+/// Whether a client asks it for every few records.
+const fn is_frequent(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::PutRecord | Operation::PutRecords | Operation::GetRecords | Operation::GetShardIterator
+    )
 }
 
 /// What the client calls itself: the beginning, on one line.
@@ -128,6 +146,7 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 
 async fn run(
     door: &Door,
+    id: &RequestId,
     operation: Operation,
     codec: Codec,
     head: &Parts,
@@ -147,7 +166,7 @@ async fn run(
     if let Some(errors) = &door.state.errors {
         errors.strike_call(operation)?;
     }
-    let context = Context { state: &door.state, caller: &caller, codec, operation, asked: OnceLock::new() };
+    let context = Context { state: &door.state, caller: &caller, codec, operation, id, asked: OnceLock::new() };
     match timeout_at(deadline, operation::run(operation, &context, &body)).await {
         Ok(answer) => {
             let answer = answer?;

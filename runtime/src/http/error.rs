@@ -20,6 +20,7 @@ use tidemill_stream::read::{PositionError, ReadError};
 use tidemill_stream::reshard::ReshardError;
 use tidemill_stream::retention::SetRetentionError;
 use tidemill_wire::ErrorBody;
+use tracing::Span;
 
 use super::iterator::TokenError;
 use super::limits::TOKEN_LIFETIME;
@@ -114,27 +115,55 @@ impl ErrorKind {
 pub(super) struct ApiError {
     pub(super) kind: ErrorKind,
     pub(super) message: String,
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What the operator must know of an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trouble {
+    /// Whether it is more than a warning.
+    is_error: bool,
+    what: &'static str,
+    error: String,
 }
 
 impl ApiError {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), trouble: None }
+    }
+
+    fn with_error(self, what: &'static str, error: &dyn Display) -> Self {
+        Self { trouble: Some(Box::new(Trouble { is_error: true, what, error: error.to_string() })), ..self }
+    }
+
+    fn with_warning(self, what: &'static str, error: &dyn Display) -> Self {
+        Self { trouble: Some(Box::new(Trouble { is_error: false, what, error: error.to_string() })), ..self }
+    }
+
+    /// Says in the log what the operator must know, inside the span of the request.
+    pub(super) fn log(&self, span: impl FnOnce() -> Span) {
+        let Some(Trouble { is_error, what, error }) = self.trouble.as_deref() else { return };
+        let _entered = span().entered();
+        if *is_error {
+            tracing::error!(error, "{what}");
+        } else {
+            tracing::warn!(error, "{what}");
+        }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)
     }
 
-    /// The node's own trouble: logged in full.
+    /// The node's own trouble: its log has it in full.
     pub(super) fn internal(what: &'static str, error: &dyn Display) -> Self {
-        tracing::error!(%error, "{what}");
         Self::new(ErrorKind::InternalFailure, "Internal Service Failure: the node's log says more.")
+            .with_error(what, error)
     }
 
     /// The node's own trouble, told in full: the caller may be the one who can do something about it.
     pub(super) fn told(what: &'static str, error: &dyn Display) -> Self {
-        tracing::error!(%error, "{what}");
-        Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {error}."))
+        Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {error}.")).with_error(what, error)
     }
 
     pub(super) fn no_stream(name: &dyn Display, account: &str) -> Self {
@@ -307,8 +336,8 @@ impl ApiError {
 
     /// Records are encrypted with a key that the node was not given.
     pub(super) fn no_key(error: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(%error, "a key is missing");
         Self::new(ErrorKind::KmsNotFound, format!("The key is not found: {error}; see --encryption-keys."))
+            .with_warning("a key is missing", error)
     }
 
     pub(super) fn of_read(error: ReadError, account: &str) -> Self {
@@ -383,8 +412,8 @@ impl ApiError {
             }
             PutFailure::OverCapacity(over) => Self::over_capacity(over, account),
             PutFailure::Full(_) => {
-                tracing::warn!(error = %failure, "a record found no space");
                 Self::new(ErrorKind::InternalFailure, format!("Internal Service Failure: {failure}."))
+                    .with_warning("a record found no space", failure)
             }
             PutFailure::NoKey(reason) => Self::no_key(reason),
             PutFailure::Damaged(_) => Self::told("a record could not be appended", failure),

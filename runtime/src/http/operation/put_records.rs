@@ -119,6 +119,7 @@ fn answer(context: &Context<'_>, stream: &Stream, outcomes: &[PutOutcome]) -> Re
     context.state.metrics.records_in.inc_by((results.len() - failed) as u64);
     let is_trouble = |failure: &&PutFailure| !matches!(failure, PutFailure::OverCapacity(_));
     if let Some(failure) = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(is_trouble) {
+        let _entered = context.span().entered();
         tracing::warn!(failed, %failure, "records were not appended");
     }
     let bytes_expected = results.len() * RESULT_BYTES;
@@ -145,7 +146,7 @@ fn result<'a>(shards: &'a BTreeMap<ShardIndex, String>, outcome: &PutOutcome, ac
         Err(PutFailure::Throughput(reason)) => failed("ProvisionedThroughputExceededException", reason),
         Err(PutFailure::NoKey(reason)) => failed("KMSNotFoundException", reason),
         Err(PutFailure::OverCapacity(over)) => {
-            let ApiError { kind, message } = ApiError::over_capacity(over, account);
+            let ApiError { kind, message, .. } = ApiError::over_capacity(over, account);
             failed(kind.name(), &message)
         }
         Err(failure @ (PutFailure::Full(_) | PutFailure::Damaged(_))) => {
