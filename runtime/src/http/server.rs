@@ -77,7 +77,13 @@ fn router(state: HttpState, guard: Guard) -> Router {
 
 fn builder(limits: &HttpLimits, tasks: &Tasks) -> Builder<Streams> {
     let mut builder = Builder::new(Streams(tasks.clone()));
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(H1_HEAD_BYTES_MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(H1_HEAD_BYTES_MAX)
+        // A client that sends no more still waits for its answer.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
