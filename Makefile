@@ -23,7 +23,7 @@ test-fast: rust-tools rust-tests
 # Apple's headers.
 lint:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features tidemill/fuzzing --locked -- -D warnings
 	cargo check --manifest-path fuzz/Cargo.toml --no-default-features --locked
 	@rustup target list --installed | grep -qx $(APPLE) || rustup target add $(APPLE)
 	CC_aarch64_apple_darwin=true AR_aarch64_apple_darwin=true cargo clippy --target $(APPLE) --locked \

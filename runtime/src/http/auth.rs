@@ -5,6 +5,8 @@
 //! needed: its credential scope only says whose names the ARNs of the answer carry. This module must not know operations.
 
 mod credentials;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod signature;
 
 use std::sync::Arc;

@@ -64,7 +64,8 @@ type Io = TokioIo<Patient<TcpStream>>;
 impl Host {
     pub(super) fn new(routes: Routes, limits: HttpLimits, tasks: &Tasks) -> Self {
         let mut http1 = http1::Builder::new();
-        http1.max_buf_size(H1_HEAD_BYTES_MAX);
+        // A client that sends no more still waits for its answer.
+        http1.max_buf_size(H1_HEAD_BYTES_MAX).half_close(true);
         let mut http2 = http2::Builder::new(Streams(tasks.clone()));
         http2
             .timer(TokioTimer::new())

@@ -4,6 +4,9 @@
 //! The body is a random nonce and an AES-256-GCM ciphertext, so the node keeps nothing; the kind of a token is
 //! authenticated with it. This module must not know operations.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
+
 use std::sync::Arc;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -49,14 +52,16 @@ impl IteratorKey {
     }
 
     pub(super) fn seal(&self, token: &Token, now: Timestamp) -> Result<String, ApiError> {
-        let fields = Fields { issued_ms: now.as_millis(), body: token.body() };
-        let failed = |error: &dyn std::fmt::Display| ApiError::internal("a token could not be sealed", error);
-        let mut plain = minicbor::to_vec(&fields).map_err(|error| failed(&error))?;
+        let mut plain = token.fields(now)?;
         pad(&mut plain);
+        self.seal_bytes(&plain, token.kind())
+    }
+
+    fn seal_bytes(&self, plain: &[u8], kind: &[u8]) -> Result<String, ApiError> {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| failed(&error))?;
-        let payload = Payload { msg: &plain, aad: token.kind() };
-        let sealed = self.0.encrypt(&Nonce::from(nonce), payload).map_err(|error| failed(&error))?;
+        getrandom::fill(&mut nonce).map_err(|error| not_sealed(&error))?;
+        let payload = Payload { msg: plain, aad: kind };
+        let sealed = self.0.encrypt(&Nonce::from(nonce), payload).map_err(|error| not_sealed(&error))?;
         Ok(STANDARD.encode([HEADER.as_slice(), &nonce, &sealed].concat()))
     }
 
@@ -171,6 +176,12 @@ pub(super) enum TokenError {
 }
 
 impl Token {
+    /// What is sealed, but for its filling.
+    fn fields(&self, now: Timestamp) -> Result<Vec<u8>, ApiError> {
+        let fields = Fields { issued_ms: now.as_millis(), body: self.body() };
+        minicbor::to_vec(&fields).map_err(|error| not_sealed(&error))
+    }
+
     fn kind(&self) -> &'static [u8] {
         match self {
             Self::Shard(_) => KIND_ITERATOR,
@@ -247,6 +258,10 @@ enum Body {
         #[n(1)]
         after: String,
     },
+}
+
+fn not_sealed(error: &dyn std::fmt::Display) -> ApiError {
+    ApiError::internal("a token could not be sealed", error)
 }
 
 /// Fills up so that nonce, ciphertext and tag are whole blocks; each byte of the filling says how long it is.

@@ -14,6 +14,8 @@ mod delay;
 mod deployment;
 mod dispatch;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod guard;
 mod idle;
 mod ingest;

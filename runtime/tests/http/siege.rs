@@ -5,10 +5,13 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Response};
 use serde_json::json;
 use tidemill::http::HttpLimits;
+use tidemill::http::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::node::{Answer, JSON, Node, base64};
+use super::node::{Answer, JSON, Node, Setup, base64};
 use super::server::{PATIENCE, announced, in_work};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -223,4 +226,97 @@ async fn a_body_that_nobody_waits_for_ends_in_time() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close"), "{answer}");
+}
+
+/// What a connection is told until it is closed; a reset is an end as well.
+async fn told(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_refused() {
+    let long = Duration::from_hours(1);
+    let limits = HttpLimits { connections_max: 1, header_timeout: long, head_timeout: long, ..HttpLimits::default() };
+    let node = Node::with_limits(limits).await;
+    let head = |bytes: usize| {
+        format!("GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: {}", "x".repeat(bytes))
+    };
+    let fits = head(H1_HEAD_BYTES_MAX - 1024) + "\r\n\r\n";
+    let many = head(0) + &"\r\ny: y".repeat(200) + "\r\n\r\n";
+    // The last one never ends: it is refused before.
+    for (head, statuses) in [(fits, ["200"]), (many, ["431"]), (head(2 * H1_HEAD_BYTES_MAX), ["431"])] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        // It may be closed before all of it is sent.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let answer = told(&mut stream).await;
+        let status = answer.split(' ').nth(1);
+        assert!(status.is_none_or(|status| statuses.contains(&status)), "{} bytes: {answer}", head.len());
+        assert!(status.is_some() || statuses == ["431"], "{} bytes are closed without an answer", head.len());
+        assert_let_in(&node).await;
+    }
+}
+
+#[tokio::test]
+async fn headers_over_the_limit_of_http2_are_refused() {
+    let node = Node::start().await;
+    let client = http2().timeout(PATIENCE).build().unwrap();
+    let asked = |bytes: usize| client.get(node.url("/health")).header("x", "x".repeat(bytes)).send();
+    let most = H2_HEADER_BYTES_MAX as usize;
+    assert_eq!(asked(most / 2).await.unwrap().status(), 200);
+    assert!(asked(2 * most).await.map_or(true, |answer| answer.status() == 431));
+    assert_eq!(asked(0).await.unwrap().status(), 200);
+}
+
+/// A client may say that it sends no more: it still waits for its answer.
+#[tokio::test]
+async fn a_request_is_answered_when_its_client_has_closed_its_half() {
+    let (orders, mut ordered) = mpsc::channel(1);
+    let limits = HttpLimits { connections_max: 2, ..HttpLimits::default() };
+    let node = Node::with(Setup { limits, orders: Some(orders), ..Setup::default() }).await;
+    let mut stream = TcpStream::connect(node.address).await.unwrap();
+    let request = "POST /deployment HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let order = ordered.recv().await.unwrap();
+    stream.shutdown().await.unwrap();
+    // Another connection is served, and so the end of this one is seen as well.
+    for _ in 0..10 {
+        assert_eq!(node.get("/health").await.status, 200);
+    }
+    order.reply.send(Ok(json!({ "steps": [] }))).unwrap();
+    let answer = told(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{\"steps\":[]}"), "{answer}");
+}
+
+/// Neither waits for a deadline, and neither counts as a request in work: the only place is free for another.
+#[tokio::test]
+async fn half_a_request_ends_with_its_clients_half() {
+    let long = Duration::from_hours(1);
+    let limits = HttpLimits {
+        connections_max: 1,
+        header_timeout: long,
+        head_timeout: long,
+        body_progress_timeout: long,
+        request_timeout: long,
+        ..HttpLimits::default()
+    };
+    let node = Node::with_limits(limits).await;
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.ListStreams\r\ncontent-type: {JSON}\r\n"
+    );
+    for half in [
+        "P".to_owned(),
+        "PRI * HT".to_owned(),
+        head.clone(),
+        format!("{head}content-length: 100\r\n\r\n{{"),
+        format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{"),
+    ] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = told(&mut stream).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{half}: {answer}");
+        assert_let_in(&node).await;
+    }
 }

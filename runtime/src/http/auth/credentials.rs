@@ -94,7 +94,7 @@ impl Credentials {
         Self::parse(&text).map_err(invalid)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         // What the reader shows of the text could have a secret in it.
         let keys: BTreeMap<String, AccessKey> = serde_saphyr::from_str(text).map_err(|error| {
             let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
