@@ -14,6 +14,7 @@ mod health;
 mod invoke;
 mod logs;
 mod new;
+mod open_files;
 mod output;
 mod patience;
 mod put;

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tempfile::TempDir;
 use tidemill_stream::capacity::Capacity;
 use tidemill_stream::demand::DemandRules;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use super::access::{access, check_exposure, encryption_keys};
 use super::aids::AidArgs;
+use super::open_files;
 use super::output::{json_to_stdout, to_stdout, with_causes};
 use super::signals::{self, Stop};
 use super::supervised;
@@ -35,8 +35,6 @@ use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
 pub(super) const DATA_DEFAULT: &str = ".tidemill";
-/// How many files macOS lets a process have (`OPEN_MAX`) where it says that there is no limit.
-const OPEN_FILES_UNLIMITED: u64 = 10_240;
 
 /// Build the functions of a manifest, deploy it, and serve.
 ///
@@ -180,7 +178,7 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
     check_exposure(args.listen.ip(), args.insecure, args.credentials.is_some())?;
     let access = access(args.credentials.as_deref())?;
     let keys = encryption_keys(args.encryption_keys.as_deref(), &args.data)?;
-    raise_open_files();
+    open_files::raise();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
     let load = async {
         let (manifest, sources) = read(&args.manifest).await?;
@@ -362,17 +360,6 @@ fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
         })?);
     }
     to_stdout(&format!("Tidemill is ready at http://{address} (Kinesis API; GET /status, /health, /metrics)"))
-}
-
-/// Segments and connections stay open, and what a shell allows is little: as many files as the system lets this process
-/// have. The engine takes its measure when it is opened, so this comes before.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limit });
-    match raise(limit.maximum).or_else(|_| raise(Some(OPEN_FILES_UNLIMITED))) {
-        Ok(()) => debug!(before = ?limit.current, now = ?getrlimit(Resource::Nofile).current, "more files may be open"),
-        Err(error) => debug!(limit = ?limit.current, %error, "the limit of open files stays as it is"),
-    }
 }
 
 /// An address, or a name that has one: of several the first of IPv4, as which most clients know localhost.

@@ -37,7 +37,7 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            connections_max: 4096,
+            connections_max: 16_384,
             header_timeout: Duration::from_mins(1),
             rest_after: Duration::from_secs(1),
             head_timeout: Duration::from_secs(10),

@@ -110,6 +110,7 @@ fn requests() -> Vec<(&'static str, String)> {
         ("Head of an HTTP/1.1 request", bytes(http::H1_HEAD_BYTES_MAX)),
         ("Headers of an HTTP/2 request", bytes(http::H2_HEADER_BYTES_MAX)),
         ("A connection that asks nothing", time(limits.header_timeout)),
+        ("The same, until its buffers are given back", time(limits.rest_after)),
         ("The head of a request, from its first byte", time(limits.head_timeout)),
         ("File of encryption keys", bytes(node::ENCRYPTION_KEYS_BYTES_MAX as usize)),
         ("Encryption keys", count(node::ENCRYPTION_KEYS_MAX)),

@@ -15,6 +15,7 @@ mod function;
 mod group;
 mod guest;
 mod http;
+mod idle;
 mod load;
 mod many;
 mod node;
@@ -81,6 +82,7 @@ enum Bench {
     Opening,
     Http(http::Call),
     HttpEncodings,
+    HttpIdle,
     Trigger,
     Function,
     CliPut,
@@ -93,7 +95,7 @@ enum Bench {
     Reshard,
 }
 
-const BENCHES: [Bench; 22] = [
+const BENCHES: [Bench; 23] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -105,6 +107,7 @@ const BENCHES: [Bench; 22] = [
     Bench::Http(http::Call::PutRecords),
     Bench::Http(http::Call::PutRecord),
     Bench::HttpEncodings,
+    Bench::HttpIdle,
     Bench::Trigger,
     Bench::Function,
     Bench::CliPut,
@@ -130,6 +133,7 @@ impl Bench {
             Self::Opening => &opening::NAMES,
             Self::Http(call) => call.names(),
             Self::HttpEncodings => &encoding::NAMES,
+            Self::HttpIdle => &idle::NAMES,
             Self::Trigger => &trigger::NAMES,
             Self::Function => &function::NAMES,
             Self::CliPut => &put::NAMES,
@@ -154,6 +158,7 @@ impl Bench {
             Self::Opening => opening::run(folder).await,
             Self::Http(call) => http::run(call, folder).await,
             Self::HttpEncodings => encoding::run(folder).await,
+            Self::HttpIdle => idle::run(folder).await,
             Self::Trigger => trigger::run(folder).await,
             Self::Function => function::run(folder).await,
             Self::CliPut => put::run(folder),

@@ -83,7 +83,7 @@ fn commit_each(files: &mut [Prepared], bytes: &[u8]) -> Result<()> {
 }
 
 /// Raises the limit of open files of this process, if it is lower, as far as that needs no rights.
-fn allow_open_files(count: u64) -> Result<()> {
+pub(super) fn allow_open_files(count: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= count) {
         return Ok(());
