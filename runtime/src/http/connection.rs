@@ -29,8 +29,8 @@ use super::patience::Patient;
 use super::routes::Routes;
 use crate::tasks::Tasks;
 
-/// What HTTP/2 begins with, and no method of HTTP/1.1 (RFC 9113, section 3.4).
-const H2_PREFACE: &[u8; 4] = b"PRI ";
+/// What HTTP/2 begins with (RFC 9113, section 3.4).
+const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long an idle HTTP/2 connection that gives up its place may take to end, with answers that it has not read.
 const CROWDED_GRACE: Duration = Duration::from_secs(1);
 /// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
