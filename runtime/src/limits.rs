@@ -40,6 +40,14 @@ pub const BATCH_RECORDS_MAX: usize = 10_000;
 pub const BATCH_RECORDS_DEFAULT: usize = 100;
 /// Data and partition keys of one batch, bytes (Lambda: 6 MB).
 pub const BATCH_BYTES_MAX: usize = 6_000_000;
+/// An event of a trigger with Lambda's semantics, bytes of JSON (Lambda: 6 MB).
+pub const EVENT_BYTES_MAX: usize = 6 << 20;
+/// The state of a tumbling window, bytes of JSON (Lambda: 1 MB a shard).
+pub const WINDOW_STATE_BYTES_MAX: usize = 1 << 20;
+/// How long behind a tumbling window's end records may still come to light that arrived in it.
+pub const WINDOW_GRACE: Duration = Duration::from_secs(1);
+/// How often a trigger with Lambda's semantics tries to tell its destination of records that it gives up.
+pub const DESTINATION_ATTEMPTS_LAMBDA: u32 = 3;
 /// The bound of the first retry's random wait.
 pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.

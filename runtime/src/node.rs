@@ -38,6 +38,7 @@ pub(crate) use self::apply::{read_functions, versions};
 pub use self::progress::Ends;
 use crate::deploy::Inventory;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
+use crate::home::{ACCOUNT_DEFAULT, Home, REGION_DEFAULT};
 use crate::http::{
     Access, ApplyOrder, Defaults, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest, IteratorKey, Quotas,
     StatusProvider,
@@ -114,8 +115,8 @@ impl NodeOptions {
             access: Access::Anyone,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allowed_hosts: Vec::new(),
-            account: "000000000000".to_owned(),
-            region: "us-east-1".to_owned(),
+            account: ACCOUNT_DEFAULT.to_owned(),
+            region: REGION_DEFAULT.to_owned(),
             orders: None,
             demand: DemandRules::default(),
             quotas: Quotas::default(),
@@ -215,7 +216,8 @@ impl Node {
         let (board, deployed) = (Board::new(), Deployed::default());
         let kept = kept_triggers(&store).await.context("cannot read the triggers that are kept")?;
         let present = Present::new(&store, &functions, &deployed, kept);
-        let triggers = Triggers::start(store.clone(), targets(&functions), board.clone());
+        let home = Home { account: options.account.clone(), region: options.region.clone() };
+        let triggers = Triggers::start(store.clone(), home, targets(&functions), board.clone());
         let mut registry = telemetry::registry();
         telemetry::register_triggers(&mut registry, board.clone(), clock);
         if let Some(engine) = &embedded {
@@ -378,7 +380,8 @@ fn targets(functions: &Functions) -> Targets {
     let functions = functions.clone();
     Arc::new(move |name| {
         functions.version(name)?;
-        Some(Target { invoke: Box::new(functions.lane(name)), versions: functions.watch(name) })
+        let threads = Some(functions.threads());
+        Some(Target { invoke: Box::new(functions.lane(name)), versions: functions.watch(name), threads })
     })
 }
 

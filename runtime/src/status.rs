@@ -72,6 +72,23 @@ pub struct LastError {
     pub at: Timestamp,
 }
 
+/// A batch that a lane cannot get past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// Its first record.
+    pub first: SequenceNumber,
+    /// Its last record.
+    pub last: SequenceNumber,
+    /// How many it has.
+    pub records: usize,
+    /// When the first of them arrived.
+    pub since: Timestamp,
+    /// How often it was delivered.
+    pub attempt: u32,
+    /// When it is delivered again.
+    pub next_at: Timestamp,
+}
+
 /// A trigger in one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardStatus {
@@ -87,6 +104,27 @@ pub struct ShardStatus {
     pub invocations: u64,
     /// Records that were processed.
     pub records: u64,
+    /// Records that were read for delivery, those among them that the filter did not let pass, and those of these that are no
+    /// JSON though it asks for some.
+    pub polled: u64,
+    /// See [`ShardStatus::polled`].
+    pub filtered: u64,
+    /// See [`ShardStatus::polled`].
+    pub not_json: u64,
+    /// Records that the function was called with; one that is delivered twice counts twice.
+    pub invoked_records: u64,
+    /// Records of calls that failed, and records that the function reported.
+    pub failed_records: u64,
+    /// Records that were given up, and the destination knows of it.
+    pub set_aside: u64,
+    /// Records that were given up, and no destination knows of it.
+    pub dropped: u64,
+    /// Times that the destination could not be told.
+    pub destination_failures: u64,
+    /// How old the last record of the last call was when it was made.
+    pub iterator_age: Duration,
+    /// What its lanes cannot get past, by lane.
+    pub blocked: BTreeMap<usize, Blocked>,
     /// Calls that failed, or whose outputs could not be put.
     pub failures: u64,
     /// Records that the function put on other streams.
@@ -108,12 +146,27 @@ impl ShardStatus {
             last_sequence_number: None,
             invocations: 0,
             records: 0,
+            polled: 0,
+            filtered: 0,
+            not_json: 0,
+            invoked_records: 0,
+            failed_records: 0,
+            set_aside: 0,
+            dropped: 0,
+            destination_failures: 0,
+            iterator_age: Duration::ZERO,
+            blocked: BTreeMap::new(),
             failures: 0,
             emitted: 0,
             skips: 0,
             malformed: 0,
             misplaced: 0,
         }
+    }
+
+    /// Whether something failed that is tried again.
+    pub fn is_failing(&self) -> bool {
+        !self.blocked.is_empty()
     }
 
     /// How long the oldest record that is known to wait has waited.

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, warn};
@@ -30,15 +31,27 @@ impl Tasks {
 
     /// Runs `future` until it ends, or until [`Tasks::stop`] runs out of patience and drops it.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(self.guarded(name, future).in_current_span());
+    }
+
+    /// The same on the threads of another runtime.
+    pub fn spawn_on(&self, name: &'static str, threads: &Handle, future: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn_on(self.guarded(name, future).in_current_span(), threads);
+    }
+
+    fn guarded(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let dropping = self.dropping.clone();
-        let task = async move {
+        async move {
             tokio::select! {
                 biased;
                 () = caught(name, future) => {}
                 () = dropping.cancelled() => warn!(task = name, "dropped: it did not end in time"),
             }
-        };
-        self.tracker.spawn(task.in_current_span());
+        }
     }
 
     /// Cancelled when the owner wants its tasks to end.

@@ -125,7 +125,7 @@ async fn commit_by_a_stale_owner_is_refused() {
     entered.acquire().await.unwrap().forget();
     let id = rig.trigger_ids().await[0];
     let before = rig.store.cursor(TriggerId(id), ShardIndex(0)).await.unwrap().unwrap();
-    let other = rig.store.move_cursor(TriggerId(id), ShardIndex(0), &before, Bound::START).await.unwrap();
+    let other = rig.store.move_cursor(TriggerId(id), ShardIndex(0), &before, Bound::START.into()).await.unwrap();
     go_on.add_permits(1);
     rig.status("t", 0, |status| status.state == State::Stopped).await;
     assert_eq!(
@@ -326,5 +326,5 @@ async fn a_trigger_whose_records_have_all_expired_moves_its_cursor_behind_them()
     let stream = rig.store.streams().remove(0);
     let end = rig.store.position(&stream, ShardIndex(0), tidemill_stream::read::StartAt::Latest).await.unwrap();
     let rig = rig.stopped().await;
-    assert_eq!(rig.store.cursor(id, ShardIndex(0)).await.unwrap().unwrap().bound, end);
+    assert_eq!(rig.store.cursor(id, ShardIndex(0)).await.unwrap().unwrap().progress.low(), end);
 }

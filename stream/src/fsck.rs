@@ -10,7 +10,7 @@ use crate::attached::{self, Attached};
 use crate::cursor::{self, TriggerId};
 use crate::engine::embedded::fsck::{Check, DocumentsFound, LogEnd};
 pub use crate::engine::embedded::fsck::{Counts, FsckError, Progress, Severity};
-use crate::engine::{Bound, LogId, Revision, StreamId};
+use crate::engine::{LogId, Revision, StreamId};
 use crate::name::StreamName;
 use crate::shard::ShardIndex;
 use crate::stream::{self, Stream, StreamStatus};
@@ -108,7 +108,7 @@ fn report(check: &Check<'_>, known: &Known) -> Report {
 struct Known {
     streams: BTreeMap<StreamId, Stream>,
     triggers: BTreeMap<TriggerId, StreamId>,
-    cursors: Vec<(TriggerId, ShardIndex, Bound)>,
+    cursors: Vec<(TriggerId, ShardIndex, cursor::Progress)>,
 }
 
 impl Known {
@@ -214,16 +214,16 @@ impl Agreement<'_, '_> {
 
     fn cursors(&mut self) {
         let known = self.known;
-        for (trigger, shard, bound) in &known.cursors {
+        for (trigger, shard, progress) in &known.cursors {
             let stream = known.triggers.get(trigger).and_then(|stream| known.streams.get(stream));
             let Some(stream) = stream else { continue };
             let log = stream.log_of(*shard);
             let end = self.ends.get(&log).and_then(Option::as_ref).map(|end| end.next);
-            if let Some(end) = end.filter(|end| bound.lowest() > *end) {
+            if let Some(end) = end.filter(|end| progress.high().lowest() > *end) {
                 let what = format!(
                     "the cursor of trigger {:016x} in {shard} stands at position {}, and the log ends at {}",
                     trigger.0,
-                    bound.lowest().0,
+                    progress.high().lowest().0,
                     end.0.saturating_sub(1)
                 );
                 self.error(log, &what);

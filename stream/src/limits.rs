@@ -18,6 +18,8 @@ pub const READ_RECORDS_MAX: usize = 10_000;
 pub const READ_BYTES_MAX: usize = 10 << 20;
 /// User records of one aggregated record that is taken apart, and entries of each of its tables: 40 bytes each in the largest.
 pub const AGGREGATE_RECORDS_MAX: usize = 1 << 18;
+/// Lanes that work on one shard for one trigger (Lambda's `ParallelizationFactor`).
+pub const LANES_MAX: usize = 10;
 /// Shards of one stream (Kinesis `UpdateShardCount`).
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
 /// Shards that an on-demand stream begins with, and keeps at least (Kinesis).

@@ -4,6 +4,7 @@ mod event;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -20,6 +21,7 @@ use super::text::on_one_line;
 use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
 use crate::functions::{Emission, Emitted, FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _};
+use crate::home::Home;
 use crate::telemetry::{LogFormat, log_to_stderr};
 
 /// The stream of an event that names none, and that no trigger feeds to the function.
@@ -92,13 +94,13 @@ pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let FunctionSpec { name, path, .. } = &function;
     let wasm = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
     functions.deploy(name, wasm.into(), function.settings()).await?;
-    let batch = invocation(event, stream, args.attempt)?;
+    let batch = invocation(event, stream, name, args.attempt)?;
     let started = Instant::now();
     let called = functions.lane(name).invoke(&batch).await;
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     let (ok, records) = (called.is_ok(), batch.records.len());
     let (Emitted(emitted), error) = match called {
-        Ok(emitted) => (emitted, None),
+        Ok(answer) => (answer.emitted, None),
         Err(error) => (Emitted::default(), Some(error.to_string())),
     };
     let emitted = emitted.into_iter().map(EmittedJson::from).collect();
@@ -121,15 +123,19 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(FunctionSpec, StreamName)> {
     Ok((function, stream))
 }
 
-fn invocation(event: Event, stream: StreamName, attempt: u32) -> anyhow::Result<Invocation> {
+fn invocation(event: Event, stream: StreamName, function: &FunctionName, attempt: u32) -> anyhow::Result<Invocation> {
     ensure!(!event.records.is_empty(), "the event has no record");
+    let stream = event.stream.unwrap_or(stream);
+    let arns = Arc::new(Home::default().arns(&stream, function));
     Ok(Invocation {
         request_id: "invoke".to_owned(),
-        stream: event.stream.unwrap_or(stream),
+        stream,
         shard: ShardIndex(0),
         shard_created: Timestamp::from_millis(0),
         attempt,
         records: event.records.into(),
+        arns,
+        window: None,
     })
 }
 

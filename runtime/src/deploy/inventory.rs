@@ -129,8 +129,8 @@ impl TriggerItem {
             stream: spec.stream.as_str().to_owned(),
             function: spec.function.to_string(),
             start: spec.start.to_string(),
-            batch_size: Some(spec.batch_records_max as u64),
-            semantics: (spec.semantics != Semantics::default()).then(|| spec.semantics.name().to_owned()),
+            batch_size: Some(spec.rules.batch_records_max as u64),
+            semantics: (spec.rules.semantics != Semantics::default()).then(|| spec.rules.semantics.name().to_owned()),
         }
     }
 }

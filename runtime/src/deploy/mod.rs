@@ -12,22 +12,22 @@ mod plan;
 mod read;
 mod reference;
 mod tree;
+mod trigger;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tidemill_stream::capacity::Capacity;
-use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
 pub use self::inventory::{FunctionItem, IngestItem, Inventory, StreamItem, TriggerItem};
 pub use self::plan::{Action, Kind, Plan, Setting, Step};
 pub use self::reference::reference;
+pub use self::trigger::{DestinationSpec, Semantics, Start, TriggerRules, TriggerSpec};
 pub(crate) use self::units::{parse_duration, parse_quota, print_duration};
 use crate::functions::{FunctionName, FunctionSettings};
 use crate::http::{Origins, TokenDigest};
@@ -110,73 +110,6 @@ impl FunctionSpec {
     pub fn settings(&self) -> FunctionSettings {
         let Self { name: _, path: _, memory_bytes, timeout, config, emit } = self.clone();
         FunctionSettings { memory_bytes, timeout, config, emit }
-    }
-}
-
-/// A trigger: which function gets the records of which stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TriggerSpec {
-    /// Its name.
-    pub name: String,
-    /// The stream.
-    pub stream: StreamName,
-    /// The function.
-    pub function: FunctionName,
-    /// Where it begins when it is created.
-    pub start: Start,
-    /// Records of one batch at most.
-    pub batch_records_max: usize,
-    /// Whose rules it follows.
-    pub semantics: Semantics,
-}
-
-/// Whose rules a trigger follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Semantics {
-    /// Tidemill's: aggregated records are taken apart.
-    #[default]
-    Tidemill,
-    /// Lambda's: records come as they were put.
-    Lambda,
-}
-
-impl Semantics {
-    /// As a manifest writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tidemill => "tidemill",
-            Self::Lambda => "lambda",
-        }
-    }
-
-    /// Reads what a manifest writes.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Tidemill, Self::Lambda].into_iter().find(|semantics| semantics.name() == text)
-    }
-}
-
-/// Where a trigger begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// At the oldest record that is kept.
-    TrimHorizon,
-    /// Behind the last record there is when the trigger is created.
-    Latest,
-    /// At the first record that arrived at this time or later.
-    At(Timestamp),
-}
-
-/// As a manifest gives it.
-impl fmt::Display for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TrimHorizon => f.write_str("trim-horizon"),
-            Self::Latest => f.write_str("latest"),
-            Self::At(time) => {
-                let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-                write!(f, "{}", jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
-            }
-        }
     }
 }
 

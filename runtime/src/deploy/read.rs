@@ -16,7 +16,7 @@ use super::legal::{
     STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE, TRIGGERS,
 };
 use super::tree::{Name, Node, Value};
-use super::{FunctionSpec, Manifest, Semantics, ShardsSpec, Start, StreamSpec, TriggerSpec};
+use super::{FunctionSpec, Manifest, Semantics, ShardsSpec, Start, StreamSpec, TriggerRules, TriggerSpec};
 use crate::functions::FunctionName;
 use crate::limits;
 
@@ -220,8 +220,8 @@ fn trigger<'a>(
         stream: StreamName::parse(stream?).ok()?, // an illegal name was noted where the stream is
         function: FunctionName::parse(function?).ok()?, // so was this
         start: start?,
-        batch_records_max,
-        semantics,
+        is_enabled: true,
+        rules: TriggerRules { semantics, batch_records_max, ..TriggerRules::default() },
     })
 }
 

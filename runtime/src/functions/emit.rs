@@ -25,13 +25,6 @@ pub struct Emission {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Emitted(pub Vec<Emission>);
 
-impl From<()> for Emitted {
-    /// Nothing.
-    fn from((): ()) -> Self {
-        Self::default()
-    }
-}
-
 /// Why a record was not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EmitError {

@@ -16,8 +16,7 @@ use super::component::bindings::Consumer;
 use super::component::bindings::tidemill::function::types;
 use super::component::describe;
 use super::deploy::Deployment;
-use super::emit::Emitted;
-use super::invoke::{Invocation, Invoke, InvokeError};
+use super::invoke::{Answer, Invocation, Invoke, InvokeError};
 use super::log::GuestLog;
 use super::name::FunctionName;
 use super::place::{Place, Places, Stay};
@@ -62,7 +61,7 @@ impl FunctionLane {
 
 #[async_trait::async_trait]
 impl Invoke for FunctionLane {
-    async fn invoke(&mut self, batch: &Invocation) -> Result<Emitted, InvokeError> {
+    async fn invoke(&mut self, batch: &Invocation) -> Result<Answer, InvokeError> {
         let deployment = self.deployed.borrow().clone().ok_or_else(|| not_deployed(&self.name))?;
         let call = Call { vessel: self.vessel(&deployment).await?, deployment, invocation: batch.clone() };
         let (instance, result) = self.sandbox.run(call.run()).await.ok_or_else(stopped)?;
@@ -120,7 +119,7 @@ impl Vessel {
 
 impl Call {
     /// The outcome, and the instance if it can be used again.
-    async fn run(self) -> (Option<Instance>, Result<Emitted, InvokeError>) {
+    async fn run(self) -> (Option<Instance>, Result<Answer, InvokeError>) {
         let Self { vessel, deployment, invocation } = self;
         let log = vessel.log(&deployment);
         log.begin(&invocation);
@@ -179,7 +178,7 @@ impl Instance {
     }
 
     /// Calls the function. The outer error is one after which the instance must not be used again.
-    async fn handle(&mut self, invocation: &Invocation) -> Result<Result<Emitted, InvokeError>, InvokeError> {
+    async fn handle(&mut self, invocation: &Invocation) -> Result<Result<Answer, InvokeError>, InvokeError> {
         let records: Vec<_> = invocation.records.iter().map(record).collect();
         let shard = types::Shard { index: invocation.shard.0, created_seconds: invocation.shard_created.as_secs() };
         let batch = types::Batch {
@@ -192,7 +191,7 @@ impl Instance {
         let answer = self.world.call_handle(&mut self.store, batch).await;
         let emitted = self.store.data_mut().take_emitted();
         match answer {
-            Ok(Ok(())) => Ok(Ok(emitted)),
+            Ok(Ok(())) => Ok(Ok(emitted.into())),
             Ok(Err(message)) => {
                 let message = text::clean(&message, limits::FAILURE_BYTES_MAX);
                 Ok(Err(InvokeError::Failed { message }))

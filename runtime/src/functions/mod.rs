@@ -38,6 +38,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 use tidemill_stream::clock::Clock;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use cache::CompiledCache;
@@ -49,7 +50,7 @@ use sandbox::Sandbox;
 pub use component::WasmError;
 pub use deploy::{DeployError, Deployed, Deployment, FunctionSettings, Origin};
 pub use emit::{Emission, Emitted};
-pub use invoke::{Invocation, Invoke, InvokeError};
+pub use invoke::{Answer, Invocation, Invoke, InvokeError, Reply, WindowCall};
 pub use lane::FunctionLane;
 pub use log::TARGET as LOG_TARGET;
 pub use name::{FunctionName, InvalidFunctionName, Version};
@@ -123,6 +124,11 @@ impl Functions {
     pub fn lane(&self, name: &FunctionName) -> FunctionLane {
         let Room { sandbox, places, .. } = &*self.0;
         FunctionLane::new(name.clone(), Arc::clone(sandbox), Arc::clone(places), self.watch(name))
+    }
+
+    /// The threads that guest code runs on: a call that is made there runs in place.
+    pub fn threads(&self) -> Handle {
+        self.0.sandbox.threads().clone()
     }
 
     /// How many instances are alive, of all functions together.

@@ -49,9 +49,14 @@ impl Sandbox {
         &self.threads
     }
 
-    /// Runs guest code. Dropping the future ends it at its next yield; `None`: the sandbox is gone.
+    /// Runs guest code: in place for who is on these threads already, else on them. Dropping the future ends it at its next
+    /// yield; `None`: the sandbox is gone.
     pub(super) async fn run<T: Send + 'static>(&self, guest: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let running = Running::new(&self.ticker);
+        if Handle::try_current().is_ok_and(|here| here.id() == self.threads.id()) {
+            let _running = running;
+            return Some(guest.await);
+        }
         let task = async move {
             // In the task, not beside it: what was given up still has to be made to yield.
             let _running = running;

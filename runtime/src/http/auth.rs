@@ -23,6 +23,7 @@ use self::credentials::AccessKey;
 pub(super) use self::credentials::Target;
 use self::signature::Signature;
 use super::error::{ApiError, ErrorKind};
+use crate::home::{ACCOUNT_DEFAULT, REGION_DEFAULT};
 
 /// The account and region of a caller that names none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Defaults {
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { account: "000000000000".into(), region: "us-east-1".into() }
+        Self { account: ACCOUNT_DEFAULT.into(), region: REGION_DEFAULT.into() }
     }
 }
 

@@ -167,9 +167,6 @@ impl Host {
 
     /// Ends a connection that takes no more requests.
     async fn end(&self, mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>, turn: Turn, pulse: &Pulse) {
-        if turn == Turn::Stop {
-            return log(connection.await);
-        }
         // What is ready to be said is said; a request that has just come is served.
         let ended = futures_util::poll!(connection.as_mut());
         if let Poll::Ready(ended) = ended {
@@ -178,6 +175,9 @@ impl Host {
         if pulse.is_done() {
             tracing::debug!(?turn, "an idle connection was cut off");
             return;
+        }
+        if turn == Turn::Stop {
+            return log(connection.await);
         }
         let is_hurried = turn == Turn::Crowded && pulse.is_at_rest();
         let patience = if is_hurried { CROWDED_GRACE } else { self.limits.write_progress_timeout };

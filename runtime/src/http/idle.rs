@@ -81,7 +81,9 @@ impl Pulse {
 
     /// Whether bytes wait for room in the socket.
     pub(super) fn writing(&self, is_writing: bool) {
-        self.0.progress.lock().is_writing = is_writing;
+        let mut progress = self.0.progress.lock();
+        progress.is_writing = is_writing;
+        progress.idle_since = Instant::now();
     }
 
     /// A request's head is there; it is in work until this is dropped.
@@ -144,9 +146,9 @@ impl Progress {
         self.in_work == 0 && !self.is_writing
     }
 
-    /// What is next to come if nothing happens, and when; `None` while a request is in work.
+    /// What is next to come if nothing happens, and when; `None` while a request is in work, or its answer is taken.
     fn next(&self, limits: &HttpLimits, is_resting: bool) -> Option<(Instant, Turn)> {
-        if self.in_work > 0 {
+        if !self.is_at_rest() {
             return None;
         }
         let HttpLimits { header_timeout, head_timeout, .. } = *limits;
@@ -155,7 +157,7 @@ impl Progress {
             None => self.idle_since + header_timeout,
         };
         let rest = self.idle_since + limits.rest_after;
-        let may_rest = !is_resting && !self.is_http2 && !self.is_writing && self.head_since.is_none();
+        let may_rest = !is_resting && !self.is_http2 && self.head_since.is_none();
         Some(if may_rest && rest < end { (rest, Turn::Rest) } else { (end, Turn::Idle) })
     }
 }
@@ -199,12 +201,14 @@ impl Connections {
         Place { connections: self.clone(), number, pulse }
     }
 
-    /// The connection that has been idle longest is to close, if there is one. Those that were asked already are passed over.
+    /// The connection that has been idle longest is to close, if there is one, and before any whose answer is still taken.
+    /// Those that were asked already are passed over.
     pub(super) fn close_oldest(&self) {
         let open = self.0.lock();
         let idle_since = |pulse: &Pulse| {
             let progress = pulse.0.progress.lock();
-            (progress.in_work == 0 && progress.asked.is_none()).then_some(progress.idle_since)
+            let order = (progress.is_writing, progress.idle_since);
+            (progress.in_work == 0 && progress.asked.is_none()).then_some(order)
         };
         let idle = open.all.values().filter_map(|pulse| Some((idle_since(pulse)?, pulse)));
         if let Some((_, pulse)) = idle.min_by_key(|(since, _)| *since) {
@@ -277,12 +281,15 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(100)).await;
             pulse.writing(true);
             drop(in_work);
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            // Its client takes the answer slowly.
+            tokio::time::sleep(Duration::from_secs(205)).await;
             pulse.writing(false);
         };
-        // As a connection is polled: first what it does, then who watches.
-        let ((), turn) = tokio::join!(biased; work, pulse.watch(&limits, false));
-        assert_eq!((turn, started.elapsed()), (Turn::Rest, Duration::from_secs(105)));
+        let (turn, ()) = tokio::join!(pulse.watch(&limits, false), work);
+        assert_eq!((turn, started.elapsed()), (Turn::Rest, Duration::from_secs(306)));
+        let started = Instant::now();
+        assert_eq!(pulse.watch(&limits, true).await, Turn::Idle);
+        assert_eq!(started.elapsed(), Duration::from_secs(59), "not counted from before the answer was taken");
         let second = Pulse::new();
         drop(second.begin(true));
         assert_eq!(second.watch(&limits, false).await, Turn::Idle, "HTTP/2 has a state that would be lost");

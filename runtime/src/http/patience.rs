@@ -31,8 +31,11 @@ impl<S> Patient<S> {
         Self { stream, unread: Bytes::new(), patience, end: None, pulse }
     }
 
-    /// Has these bytes read before those that come.
+    /// Has these bytes read before those that come: they are of a request that has begun.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.pulse.received();
+        }
         self.unread = [bytes, &self.unread].concat().into();
     }
 

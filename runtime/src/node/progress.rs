@@ -47,7 +47,7 @@ impl Node {
         }
         for (shard, end) in &ends.shards {
             let cursor = self.store.cursor(trigger, *shard).await?;
-            if cursor.is_none_or(|cursor| cursor.bound < *end) {
+            if cursor.is_none_or(|cursor| cursor.progress.low() < *end) {
                 return Ok(false);
             }
         }

@@ -4,17 +4,26 @@
 //! owns it. A batch that fails is delivered again until it succeeds, and holds its own shard and its children only. This
 //! room must not know of HTTP, of wasm, or of the manifest's syntax.
 
-mod batch;
+mod dead_letter;
+mod desk;
 mod document;
+mod intake;
+mod lane;
 mod lineage;
 mod output;
 mod policy;
 mod poller;
+mod response;
+mod runner;
+mod size;
 mod supervisor;
+mod window;
+mod work;
 
 use std::sync::Arc;
 
 use tidemill_stream::store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +32,7 @@ pub(crate) use self::document::{PREFIX, kept as kept_triggers, of_document as re
 use self::supervisor::{Command, Supervisor};
 use crate::deploy::TriggerSpec;
 use crate::functions::{Deployment, FunctionName, Invoke};
+use crate::home::Home;
 use crate::limits::POLLER_STOP_DEADLINE;
 use crate::status::Board;
 use crate::tasks::Tasks;
@@ -30,15 +40,18 @@ use crate::tasks::Tasks;
 /// Applies that may wait for the supervisor.
 const COMMANDS_WAITING_MAX: usize = 4;
 
-/// A function as one poller calls it.
+/// A function as one lane of a shard calls it.
 pub struct Target {
     /// The function.
     pub invoke: Box<dyn Invoke>,
     /// Moves when the function has a new version or new settings.
     pub versions: watch::Receiver<Option<Arc<Deployment>>>,
+    /// The threads on which its calls run, if it has any of its own: lanes run there too, so that nothing is handed over
+    /// between two batches.
+    pub threads: Option<Handle>,
 }
 
-/// Finds a function by its name; called once for each poller.
+/// Finds a function by its name; called once for each lane.
 pub type Targets = Arc<dyn Fn(&FunctionName) -> Option<Target> + Send + Sync>;
 
 /// All triggers of a node.
@@ -61,10 +74,10 @@ pub enum ApplyError {
 
 impl Triggers {
     /// Starts without any trigger; [`Triggers::apply`] says which there shall be.
-    pub fn start(store: Store, targets: Targets, board: Board) -> Self {
+    pub fn start(store: Store, home: Home, targets: Targets, board: Board) -> Self {
         let tasks = Tasks::new();
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let supervisor = Supervisor::new(store, targets, board, receiver);
+        let supervisor = Supervisor::new(store, home, targets, board, receiver);
         tasks.spawn("triggers", supervisor.run(tasks.stopping()));
         Self { commands, tasks }
     }

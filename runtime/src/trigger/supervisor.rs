@@ -18,14 +18,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info, info_span};
 
-use super::batch::Rules;
+use super::Targets;
+use super::dead_letter::Destination;
 use super::document::{self, TriggerError};
 use super::lineage::Ends;
 use super::poller::Poller;
-use super::{Target, Targets};
-use crate::deploy::{Semantics, TriggerSpec};
+use super::work::Work;
+use crate::deploy::{TriggerRules, TriggerSpec};
 use crate::functions::FunctionName;
-use crate::limits::{BATCH_BYTES_MAX, POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
+use crate::home::Home;
+use crate::limits::{POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
 use crate::status::{Board, RowKey, State};
 use crate::tasks::Tasks;
 
@@ -38,6 +40,7 @@ pub(super) struct Command {
 
 pub(super) struct Supervisor {
     store: Store,
+    home: Home,
     targets: Targets,
     board: Board,
     commands: mpsc::Receiver<Command>,
@@ -64,23 +67,28 @@ struct Purpose {
     trigger: TriggerId,
     stream: StreamId,
     function: FunctionName,
-    batch_records_max: usize,
-    semantics: Semantics,
+    rules: Arc<TriggerRules>,
 }
 
 /// What there is to do for a trigger.
 enum Plan {
     /// Its pollers run for this, and begin in the shards whose turn has come.
-    Run { purpose: Purpose, stream: Arc<Stream>, targets: Vec<(Shard, Target)> },
+    Run { purpose: Purpose, stream: Arc<Stream>, ready: Vec<Shard> },
     /// It cannot run for now.
     Wait(State),
 }
 
 impl Supervisor {
-    pub(super) fn new(store: Store, targets: Targets, board: Board, commands: mpsc::Receiver<Command>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        home: Home,
+        targets: Targets,
+        board: Board,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
         let changes = store.changes();
         let (wanted, running, ends) = (Vec::new(), BTreeMap::new(), watch::Sender::new(0));
-        Self { store, targets, board, commands, changes, ends, random: make_rng(), wanted, running }
+        Self { store, home, targets, board, commands, changes, ends, random: make_rng(), wanted, running }
     }
 
     /// Looks after the triggers until it is asked to stop, then stops them.
@@ -141,16 +149,15 @@ impl Supervisor {
             trigger,
             stream: stream.id,
             function: spec.function.clone(),
-            batch_records_max: spec.batch_records_max,
-            semantics: spec.semantics,
+            rules: Arc::new(spec.rules.clone()),
         };
         let ready = match self.running.get(&spec.name).filter(|running| running.purpose == purpose) {
             Some(running) => running.ends.ready(&stream, &running.begun),
             None => Ends::new(&self.ends).ready(&stream, &BTreeSet::new()),
         };
-        let target = |shard: &Shard| (self.targets)(&spec.function).map(|target| (shard.clone(), target));
-        let targets: Option<Vec<_>> = ready.into_iter().map(target).collect();
-        Ok(targets.map_or(Plan::Wait(State::WaitingForFunction), |targets| Plan::Run { purpose, stream, targets }))
+        let ready = ready.into_iter().cloned().collect();
+        let is_there = (self.targets)(&spec.function).is_some();
+        Ok(if is_there { Plan::Run { purpose, stream, ready } } else { Plan::Wait(State::WaitingForFunction) })
     }
 
     async fn carry_out(&mut self, spec: &TriggerSpec, plan: Plan) {
@@ -161,9 +168,9 @@ impl Supervisor {
                 let key = RowKey { trigger: spec.name.clone(), shard: None };
                 self.board.row(key, spec.stream.as_str(), spec.function.as_str(), state);
             }
-            Plan::Run { purpose, stream, targets } => {
+            Plan::Run { purpose, stream, ready } => {
                 let mut running = self.running_for(spec, purpose).await;
-                self.begin(spec, &mut running, &stream, targets);
+                self.begin(spec, &mut running, &stream, ready);
                 self.running.insert(spec.name.clone(), running);
             }
         }
@@ -181,17 +188,11 @@ impl Supervisor {
     }
 
     /// Starts a poller in each of these shards. Those that never had one show that they wait.
-    fn begin(
-        &mut self,
-        spec: &TriggerSpec,
-        running: &mut Running,
-        stream: &Arc<Stream>,
-        targets: Vec<(Shard, Target)>,
-    ) {
-        for (shard, target) in targets {
+    fn begin(&mut self, spec: &TriggerSpec, running: &mut Running, stream: &Arc<Stream>, ready: Vec<Shard>) {
+        for shard in ready {
             running.begun.insert(shard.index);
             let span = info_span!(parent: None, "poller", trigger = spec.name, shard = %shard.index);
-            let poller = self.poller(spec, running, stream, shard, target);
+            let poller = self.poller(spec, running, stream, shard);
             span.in_scope(|| running.pollers.spawn("poller", poller.run().instrument(span.clone())));
         }
         for shard in stream.shards.iter().filter(|shard| !running.begun.contains(&shard.index)) {
@@ -200,33 +201,24 @@ impl Supervisor {
         }
     }
 
-    fn poller(
-        &mut self,
-        spec: &TriggerSpec,
-        running: &Running,
-        stream: &Arc<Stream>,
-        shard: Shard,
-        target: Target,
-    ) -> Poller {
+    fn poller(&mut self, spec: &TriggerSpec, running: &Running, stream: &Arc<Stream>, shard: Shard) -> Poller {
         let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
-        let rules = Rules {
-            semantics: running.purpose.semantics,
-            range: shard.range,
-            records_max: running.purpose.batch_records_max,
-            bytes_max: BATCH_BYTES_MAX,
-        };
-        Poller {
+        let Purpose { trigger, rules, .. } = &running.purpose;
+        let destination = rules.on_failure.as_ref().map(|spec| Destination::new(spec, *trigger, &self.store));
+        let work = Work {
             store: self.store.clone(),
             stream: Arc::clone(stream),
             shard,
-            trigger: running.purpose.trigger,
-            rules,
-            target,
+            function: spec.function.clone(),
+            rules: Arc::clone(rules),
+            arns: Arc::new(self.home.arns(&spec.stream, &spec.function)),
+            targets: Arc::clone(&self.targets),
+            destination,
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
-            random: StdRng::from_rng(&mut self.random),
-            ends: running.ends.clone(),
             stopping: running.pollers.stopping(),
-        }
+        };
+        let (tasks, random) = (running.pollers.clone(), StdRng::from_rng(&mut self.random));
+        Poller { work, trigger: *trigger, ends: running.ends.clone(), random, tasks }
     }
 
     async fn stop(&mut self, trigger: &str) {

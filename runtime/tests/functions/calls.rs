@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill::functions::{Emitted, FunctionSettings, Invocation, Invoke, InvokeError, limits};
+use tidemill::functions::{Answer, Emitted, FunctionSettings, Invocation, Invoke, InvokeError, limits};
 use tidemill_stream::name::StreamName;
 use tokio::task::JoinSet;
 use tracing::Level;
@@ -230,7 +230,7 @@ async fn a_closure_invokes_too() {
     };
     let invoke: &mut dyn Invoke = &mut closure;
     assert!(invoke.invoke(&batch(&["a"])).await.is_err());
-    assert_eq!(invoke.invoke(&Invocation { attempt: 2, ..batch(&["a"]) }).await, Ok(Emitted::default()));
+    assert_eq!(invoke.invoke(&Invocation { attempt: 2, ..batch(&["a"]) }).await, Ok(Answer::default()));
     assert_eq!(calls, 2);
 }
 
@@ -241,7 +241,8 @@ async fn what_a_call_emits_comes_with_its_success() {
     let settings = FunctionSettings { emit: [allowed.clone()].into(), ..mode("emit") };
     setting.deploy("emit", guests::misbehave(), settings).await;
     let mut lane = setting.lane("emit");
-    let Emitted(emitted) = lane.invoke(&batch(&["poison 1", "harmless", "poison 2"])).await.unwrap();
+    let Answer { emitted: Emitted(emitted), .. } =
+        lane.invoke(&batch(&["poison 1", "harmless", "poison 2"])).await.unwrap();
     let seen: Vec<_> = emitted.iter().map(|one| (&one.stream, one.record.size_bytes().min(10))).collect();
     assert_eq!(seen, [(&allowed, 10); 4]);
     assert_eq!((&emitted[0].record.data[..], &emitted[2].record.data[..]), (&b"poison 1"[..], &b"poison 2"[..]));
@@ -251,7 +252,7 @@ async fn what_a_call_emits_comes_with_its_success() {
     assert!(lane.invoke(&batch(&["poison, then fail"])).await.is_err());
     assert_eq!(
         lane.invoke(&batch(&["harmless"])).await,
-        Ok(Emitted::default()),
+        Ok(Answer::default()),
         "a failed call has left nothing behind"
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill::functions::{
-    DeployError, Emitted, FunctionSettings, Invoke as _, InvokeError, Origin, Version, WasmError, limits,
+    Answer, DeployError, FunctionSettings, Invoke as _, InvokeError, Origin, Version, WasmError, limits,
 };
 
 use crate::setting::{Setting, batch, batches_seen, mode, name, poison};
@@ -116,7 +116,7 @@ async fn a_lane_waits_for_its_function_and_outlives_it() {
     let missing = InvokeError::Unavailable { message: "no function named 'later' is deployed".to_owned() };
     assert_eq!(lane.invoke(&batch(&["a"])).await, Err(missing.clone()));
     setting.deploy("later", guests::recorder(), FunctionSettings::default()).await;
-    assert_eq!(lane.invoke(&batch(&["a"])).await, Ok(Emitted::default()));
+    assert_eq!(lane.invoke(&batch(&["a"])).await, Ok(Answer::default()));
     assert!(setting.functions.remove(&name("later")) && !setting.functions.remove(&name("later")));
     assert_eq!(lane.invoke(&batch(&["a"])).await, Err(missing));
 }
@@ -128,7 +128,7 @@ async fn what_was_compiled_once_is_loaded_after_a_restart() {
     let setting = setting.restart();
     let deployed = setting.deploy("kept", guests::recorder(), FunctionSettings::default()).await;
     assert_eq!(deployed.origin, Origin::Cache);
-    assert_eq!(setting.lane("kept").invoke(&batch(&["a"])).await, Ok(Emitted::default()));
+    assert_eq!(setting.lane("kept").invoke(&batch(&["a"])).await, Ok(Answer::default()));
 }
 
 #[tokio::test]
@@ -147,6 +147,6 @@ async fn a_compiled_file_that_was_tampered_with_is_compiled_again() {
     assert!(matches!(deployed.origin, Origin::Compiled { .. }));
     let name = file.file_stem().unwrap().to_str().unwrap();
     assert!(lines::warnings().iter().any(|line| line.contains(name) && line.contains("authentication does not match")));
-    assert_eq!(setting.lane("tampered").invoke(&batch(&["a"])).await, Ok(Emitted::default()));
+    assert_eq!(setting.lane("tampered").invoke(&batch(&["a"])).await, Ok(Answer::default()));
     assert_ne!(std::fs::read(file).unwrap(), bad);
 }

@@ -10,6 +10,7 @@ use tidemill::functions::{
     Deployed, FunctionLane, FunctionName, FunctionSettings, Functions, FunctionsOptions, Invocation, Invoke as _,
     InvokeError,
 };
+use tidemill::home::Home;
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::engine::Position;
 use tidemill_stream::name::StreamName;
@@ -93,6 +94,8 @@ pub(crate) fn batch(payloads: &[&str]) -> Invocation {
         shard_created: Timestamp::from_millis(1_795_000_000_999),
         attempt: 1,
         records: payloads.iter().enumerate().map(record).collect::<Arc<[_]>>(),
+        arns: Arc::new(Home::default().arns(&StreamName::parse("orders").unwrap(), "f")),
+        window: None,
     }
 }
 

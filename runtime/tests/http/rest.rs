@@ -49,6 +49,32 @@ async fn a_rested_connection_goes_on_however_the_next_request_comes() {
     read_answers(&mut stream, 3).await;
 }
 
+/// What came with the request before is not forgotten: neither is the connection served for ever, nor is it silent.
+#[tokio::test]
+async fn half_a_request_that_came_with_another_is_given_up_in_time() {
+    let node = Node::with_limits(HttpLimits { head_timeout: Duration::from_millis(50), ..limits() }).await;
+    for half in ["G", "\r\n", "GET /health HTTP/1.1\r\nhost: "] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(format!("{HEALTH}{half}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_half_a_request() {
+    let node = Node::with_limits(HttpLimits { drain_timeout: Duration::from_hours(1), ..limits() }).await;
+    let mut all = Vec::new();
+    for half in ["G", "GET /health HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n"] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        all.push(stream);
+    }
+    node.get("/health").await;
+    assert!(node.tasks.stop(PATIENCE).await);
+}
+
 #[tokio::test]
 async fn a_rested_connection_is_closed_in_time() {
     let node = Node::with_limits(HttpLimits { header_timeout: Duration::from_millis(50), ..limits() }).await;

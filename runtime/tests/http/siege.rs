@@ -217,6 +217,26 @@ async fn an_answer_that_does_not_wait_for_the_body_is_not_lost() {
 }
 
 #[tokio::test]
+async fn a_chunked_body_that_was_read_leaves_nothing_behind() {
+    let node = Node::start().await;
+    let mut stream = BufReader::new(TcpStream::connect(node.address).await.unwrap());
+    for expect in ["", "expect: 100-continue\r\n"] {
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.ListStreams\r\n\
+             content-type: {JSON}\r\ntransfer-encoding: chunked\r\n{expect}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if !expect.is_empty() {
+            assert_eq!(read_status(&mut stream).await, "100");
+        }
+        stream.write_all(b"2\r\n{}\r\n0\r\n\r\n").await.unwrap();
+        assert_eq!(read_status(&mut stream).await, "200");
+    }
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(read_status(&mut stream).await, "200", "the connection stays");
+}
+
+#[tokio::test]
 async fn a_body_that_nobody_waits_for_ends_in_time() {
     let limits = HttpLimits { body_progress_timeout: SHORT, ..HttpLimits::default() };
     let node = Node::with_limits(limits).await;

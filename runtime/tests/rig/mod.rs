@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tidemill::deploy::{Semantics, Start, TriggerSpec};
-use tidemill::functions::{Deployment, Emission, Emitted, FunctionName, Invocation, Invoke, InvokeError};
+use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
+use tidemill::functions::{Answer, Deployment, Emission, Emitted, FunctionName, Invocation, Invoke, InvokeError};
+use tidemill::home::Home;
 use tidemill::status::{Board, ShardStatus, TriggerStatus};
 use tidemill::trigger::{Target, Targets, Triggers};
 use tidemill_stream::clock::{Clock, Timestamp};
@@ -31,7 +32,7 @@ pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// Of paused time: passes at once when everybody sleeps.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Emitted, InvokeError>> + Send>>;
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Answer, InvokeError>> + Send>>;
 type Function = Arc<dyn Fn(&Invocation) -> Outcome + Send + Sync>;
 
 /// A call of the function.
@@ -70,7 +71,7 @@ pub(crate) fn emits(records: &[(&str, &str)]) -> Outcome {
         },
     };
     let emitted = Emitted(records.iter().map(emission).collect());
-    Box::pin(async { Ok(emitted) })
+    Box::pin(async { Ok(emitted.into()) })
 }
 
 pub(crate) fn fails(message: &'static str) -> Outcome {
@@ -79,8 +80,8 @@ pub(crate) fn fails(message: &'static str) -> Outcome {
 
 pub(crate) fn spec(name: &str, stream: &str, start: Start) -> TriggerSpec {
     let (name, function) = (name.to_owned(), FunctionName::parse("f").unwrap());
-    let (stream, semantics) = (StreamName::parse(stream).unwrap(), Semantics::Tidemill);
-    TriggerSpec { name, stream, function, start, batch_records_max: 100, semantics }
+    let stream = StreamName::parse(stream).unwrap();
+    TriggerSpec { name, stream, function, start, is_enabled: true, rules: TriggerRules::default() }
 }
 
 pub(crate) fn data_of(calls: &[Call]) -> Vec<String> {
@@ -97,7 +98,7 @@ impl Rig {
     fn over(clock: Clock, store: Store, calls: watch::Sender<Vec<Call>>, function: Function) -> Self {
         let (versions, board) = (watch::Sender::new(None), Board::new());
         let targets = targets(&versions, &calls, &function);
-        let triggers = Triggers::start(store.clone(), targets, board.clone());
+        let triggers = Triggers::start(store.clone(), Home::default(), targets, board.clone());
         Self { clock, store, board, versions, triggers, calls, function }
     }
 
@@ -232,7 +233,7 @@ fn targets(
     let (versions, calls, function) = (versions.clone(), calls.clone(), function.clone());
     Arc::new(move |name| {
         let invoke = Box::new(Recorder { calls: calls.clone(), function: function.clone() });
-        (name.as_str() == "f").then(|| Target { invoke, versions: versions.subscribe() })
+        (name.as_str() == "f").then(|| Target { invoke, versions: versions.subscribe(), threads: None })
     })
 }
 
@@ -243,7 +244,7 @@ struct Recorder {
 
 #[async_trait]
 impl Invoke for Recorder {
-    async fn invoke(&mut self, invocation: &Invocation) -> Result<Emitted, InvokeError> {
+    async fn invoke(&mut self, invocation: &Invocation) -> Result<Answer, InvokeError> {
         let data: Vec<String> =
             invocation.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect();
         let mut at = 0;

@@ -100,7 +100,7 @@ impl World {
         for name in names {
             let (trigger, shard) = numbers(&name);
             let cursor = self.store().cursor(trigger, shard).await.unwrap().unwrap();
-            assert_eq!(cursor.bound, bound);
+            assert_eq!(cursor.progress, bound.into());
             made.push((name, cursor.revision, Some(content_of(bound))));
         }
         let document = self.store().engine().get(&with.key).await.unwrap();
@@ -119,17 +119,17 @@ impl World {
         let Some(nth) = nth.checked_rem(cursors.len()) else { return self.tally.in_vain(kind) };
         let (name, (revision, content)) = cursors.into_iter().nth(nth).unwrap();
         let ((trigger, shard), to) = (numbers(&name), Bound::at(Position(to)));
-        let mut from = Cursor { revision, bound: bound_of(&content) };
+        let mut from = Cursor { revision, progress: bound_of(&content).into() };
         if kind == Kind::CursorStale {
             from.revision = Revision(revision.0 - 1);
         }
-        let moved = self.store().move_cursor(trigger, shard, &from, to).await;
+        let moved = self.store().move_cursor(trigger, shard, &from, to.into()).await;
         if kind == Kind::CursorStale {
             let stale = matches!(moved, Err(MoveCursorError::Stale { found, .. }) if found == Some(revision));
             assert!(stale, "{moved:?}");
         } else {
             let moved = moved.unwrap();
-            assert_eq!(moved.bound, to);
+            assert_eq!(moved.progress, to.into());
             self.cells.change(vec![(name, moved.revision, Some(content_of(to)))], Durability::Lazy);
         }
         self.tally.succeeded(kind);
@@ -163,7 +163,7 @@ impl World {
             let name = cursor_name(trigger, shard);
             let (trigger, shard) = numbers(&name);
             let cursor = self.store().cursor(trigger, shard).await.unwrap();
-            found.extend(cursor.map(|cursor| (name, (cursor.revision, content_of(cursor.bound)))));
+            found.extend(cursor.map(|cursor| (name, (cursor.revision, content_of(cursor.progress.low())))));
         }
         found
     }

@@ -1,6 +1,7 @@
 //! How many records a second a function is given, beside the bare call of the same component.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use tidemill::functions::{
     FunctionLane, FunctionName, FunctionSettings, Functions, FunctionsOptions, Invocation, Invoke as _,
 };
+use tidemill::home::Home;
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::engine::Position;
 use tidemill_stream::name::StreamName;
@@ -75,6 +77,8 @@ fn invocation() -> Result<Invocation> {
         shard_created: Timestamp::from_millis(1_795_000_000_000),
         attempt: 1,
         records: (0..BATCH_RECORDS).map(stored).collect::<Result<Vec<_>>>()?.into(),
+        arns: Arc::new(Home::default().arns(&StreamName::parse("orders")?, "counter")),
+        window: None,
     })
 }
 

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tidemill::deploy::{Semantics, Start, TriggerSpec};
+use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
 use tidemill::functions::{FunctionName, Invocation};
+use tidemill::home::Home;
 use tidemill::status::Board;
 use tidemill::trigger::{Target, Targets, Triggers};
 use tidemill_stream::name::StreamName;
@@ -41,7 +42,7 @@ type Seen = (u64, Instant);
 pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
     let (store, stream) = store::open(&folder.join("data"), 1).await?;
     let (seen, mut calls) = mpsc::channel(PUTS);
-    let triggers = Triggers::start(store.clone(), targets(seen), Board::new());
+    let triggers = Triggers::start(store.clone(), Home::default(), targets(seen), Board::new());
     triggers.apply(vec![spec(&stream)?]).await?;
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     round(&store, &stream, &mut calls, PUTS / 10).await?; // warms up
@@ -59,14 +60,7 @@ pub(super) async fn run(folder: &Path) -> Result<Vec<Figure>> {
 fn spec(stream: &StreamName) -> Result<TriggerSpec> {
     let function = FunctionName::parse("watcher")?;
     let (name, start) = ("watch".to_owned(), Start::TrimHorizon);
-    Ok(TriggerSpec {
-        name,
-        stream: stream.clone(),
-        function,
-        start,
-        batch_records_max: 100,
-        semantics: Semantics::Tidemill,
-    })
+    Ok(TriggerSpec { name, stream: stream.clone(), function, start, is_enabled: true, rules: TriggerRules::default() })
 }
 
 /// A function that notes when it was called, and does nothing.
@@ -83,7 +77,7 @@ fn targets(seen: mpsc::Sender<Seen>) -> Targets {
             }
             async { Ok(()) }
         };
-        Some(Target { invoke: Box::new(watcher), versions: versions.subscribe() })
+        Some(Target { invoke: Box::new(watcher), versions: versions.subscribe(), threads: None })
     })
 }
 

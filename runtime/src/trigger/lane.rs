@@ -1,0 +1,191 @@
+//! A lane: the records of one shard whose keys fall to it, as they wait for their batch.
+//!
+//! Promises that records leave in the order in which they came, that a batch keeps to its limits, and that a cursor only
+//! ever stands between two Kinesis records: the user records of one come in one batch or, where one has no room for them,
+//! in several. It must not know of functions, stores and clocks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tidemill_stream::clock::Timestamp;
+use tidemill_stream::engine::{Bound, Position};
+use tidemill_stream::record::StoredRecord;
+
+use super::size::Sizes;
+use super::window;
+use crate::deploy::TriggerRules;
+
+/// A record that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) record: StoredRecord,
+    /// Whether it is the lane's last of its Kinesis record.
+    pub(super) ends_record: bool,
+}
+
+/// What a batch keeps to.
+#[derive(Debug, Clone)]
+pub(super) struct BatchLimits {
+    pub(super) records_max: usize,
+    pub(super) bytes_max: usize,
+    pub(super) sizes: Sizes,
+    /// Milliseconds of a tumbling window: the records of a batch lie in one.
+    pub(super) window_ms: Option<u64>,
+}
+
+impl BatchLimits {
+    pub(super) fn of(rules: &TriggerRules, sizes: Sizes) -> Self {
+        let window_ms = rules.tumbling_window.map(window::millis);
+        Self { records_max: rules.batch_records_max, bytes_max: sizes.bytes_max(), sizes, window_ms }
+    }
+
+    fn lie_in_one_window(&self, first: Timestamp, other: Timestamp) -> bool {
+        self.window_ms.is_none_or(|length_ms| window::start(first, length_ms) == window::start(other, length_ms))
+    }
+}
+
+/// The records of one call, or of several where it fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub(super) records: Arc<[StoredRecord]>,
+    ends_record: bool,
+}
+
+impl Batch {
+    /// Where the lane stands that is done with so many of its records.
+    pub(super) fn bound_behind(&self, count: usize) -> Option<Bound> {
+        let last = self.records.get(count.checked_sub(1)?)?.position;
+        let goes_on = match self.records.get(count) {
+            Some(next) => next.position == last,
+            None => !self.ends_record,
+        };
+        Some(if goes_on { Bound::at(last) } else { Bound::after(last) })
+    }
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// What lies before it was taken in.
+    taken: Bound,
+    /// It takes no more of the read that is being taken in.
+    is_closed: bool,
+    /// When the first of those arrived that have left and are not processed.
+    in_work_since: Option<Timestamp>,
+}
+
+impl Lane {
+    /// Empty, of what lies behind a bound.
+    pub(super) fn new(from: Bound) -> Self {
+        Self { items: VecDeque::new(), bytes: 0, taken: from, is_closed: false, in_work_since: None }
+    }
+
+    /// What lies before it was taken in.
+    pub(super) fn taken(&self) -> Bound {
+        self.taken
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// When the oldest arrived that waits or is in work.
+    pub(super) fn waits_since(&self) -> Option<Timestamp> {
+        self.in_work_since.or_else(|| self.items.front().map(|item| item.record.arrival))
+    }
+
+    /// Whether it has less than a whole batch.
+    pub(super) fn has_room(&self, limits: &BatchLimits) -> bool {
+        self.items.len() < limits.records_max && self.bytes < limits.bytes_max
+    }
+
+    /// Whether a batch would leave that no later record can join.
+    pub(super) fn is_full(&self, limits: &BatchLimits) -> bool {
+        let (first, last) = (self.items.front(), self.items.back());
+        let arrival = |item: &Item| item.record.arrival;
+        let crosses =
+            first.zip(last).is_some_and(|(first, last)| !limits.lie_in_one_window(arrival(first), arrival(last)));
+        crosses || !self.has_room(limits)
+    }
+
+    /// A read begins here: does the lane take part in it?
+    pub(super) fn opens_for(&mut self, from: Bound) {
+        self.is_closed = self.taken < from;
+    }
+
+    /// Whether the lane takes part in the read, and a record of this place is new to it.
+    pub(super) fn is_open_at(&self, position: Position) -> bool {
+        !self.is_closed && self.taken.admits(position)
+    }
+
+    /// Whether the records of this place are new to the lane and have room; those of one Kinesis record come together. One that
+    /// has no room is where the lane goes on next time.
+    pub(super) fn admits(&mut self, position: Position, limits: &BatchLimits) -> bool {
+        if !self.is_open_at(position) {
+            return false;
+        }
+        let goes_on = self.items.back().is_some_and(|last| last.record.position == position);
+        if !goes_on && !self.has_room(limits) {
+            self.is_closed = true;
+            self.taken = Bound::at(position);
+        }
+        !self.is_closed
+    }
+
+    /// A record that it [admits](Self::admits).
+    pub(super) fn push(&mut self, item: Item, limits: &BatchLimits) {
+        self.bytes += limits.sizes.of(&item.record);
+        self.items.push_back(item);
+    }
+
+    /// The read that is being taken in ends here.
+    pub(super) fn closes_at(&mut self, next: Bound) {
+        if !self.is_closed {
+            self.taken = self.taken.max(next);
+        }
+    }
+
+    /// The next batch, if there are records.
+    pub(super) fn form(&mut self, limits: &BatchLimits) -> Option<Batch> {
+        let count = self.next_count(limits);
+        let last = self.items.get(count.checked_sub(1)?)?;
+        let ends_record = last.ends_record;
+        let records: Arc<[StoredRecord]> = self.items.drain(..count).map(|item| item.record).collect();
+        self.bytes -= records.iter().map(|record| limits.sizes.of(record)).sum::<usize>();
+        self.in_work_since = records.first().map(|record| record.arrival);
+        Some(Batch { records, ends_record })
+    }
+
+    /// Nothing is in work any more.
+    pub(super) fn is_back(&mut self) {
+        self.in_work_since = None;
+    }
+
+    /// How many records the next batch has: no Kinesis record is cut that has room in a batch of its own.
+    fn next_count(&self, limits: &BatchLimits) -> usize {
+        let Some(first) = self.items.front() else { return 0 };
+        let (mut count, mut bytes, mut whole) = (0, 0, 0);
+        for item in self.items.iter().take(limits.records_max) {
+            bytes += limits.sizes.of(&item.record);
+            let fits = bytes <= limits.bytes_max && limits.lie_in_one_window(first.record.arrival, item.record.arrival);
+            if count > 0 && !fits {
+                break;
+            }
+            count += 1;
+            if item.ends_record {
+                whole = count;
+            }
+        }
+        if whole > 0 { whole } else { count }
+    }
+}
+
+#[cfg(test)]
+#[path = "lane/tests.rs"]
+mod tests;
