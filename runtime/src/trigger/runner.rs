@@ -199,7 +199,7 @@ impl Runner {
         match decision {
             Decision::Commit => {
                 self.settle(batch, end);
-                self.place.row.update(|status| status.records += part.range.len() as u64);
+                self.place.row.update(|status| status.counts.records += part.range.len() as u64);
             }
             Decision::Again { after, counts } => {
                 part.failures += u32::from(counts);
@@ -208,7 +208,7 @@ impl Runner {
             }
             Decision::Rest { taken, after } => {
                 self.settle(batch, start + taken);
-                self.place.row.update(|status| status.records += taken as u64);
+                self.place.row.update(|status| status.counts.records += taken as u64);
                 let rest = Part { range: start + taken..end, calls: 0, failures: 0 };
                 self.pause(batch, &rest, after).await?;
                 parts.push(rest);
@@ -259,7 +259,7 @@ impl Runner {
         let count = invocation.records.len() as u64;
         self.place.row.update(|status| {
             status.iterator_age = newest.map_or(Duration::ZERO, |newest| now.since(newest));
-            status.invoked_records += count;
+            status.counts.invoked_records += count;
         });
         let answered = self.invoke(&invocation).await?;
         *last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
@@ -285,7 +285,7 @@ impl Runner {
         let Invocation { request_id, attempt, records, .. } = invocation;
         let span = debug_span!("batch", request_id, attempt, lane = self.lane, records = records.len());
         let result = target.invoke.invoke(invocation).instrument(span).await;
-        self.place.row.update(|status| status.invocations += 1);
+        self.place.row.update(|status| status.counts.invocations += 1);
         Ok(result)
     }
 
@@ -308,7 +308,7 @@ impl Runner {
             }
         };
         match output::put(&self.place.store, answer.emitted).await {
-            Ok(count) => self.place.row.update(|status| status.emitted += count),
+            Ok(count) => self.place.row.update(|status| status.counts.emitted += count),
             Err(error) => {
                 self.not_reached(invocation, &error.to_string());
                 return Ok(Outcome::NotReached);
@@ -318,7 +318,7 @@ impl Runner {
             let (reported, request_id) = (verdict.reported, &invocation.request_id);
             warn!(request_id, taken, reported, "the function reports records that it did not take");
             self.note_failure(invocation, &format!("the function did not take {reported} of the batch's records"));
-            self.place.row.update(|status| status.failed_records += reported as u64);
+            self.place.row.update(|status| status.counts.failed_records += reported as u64);
         }
         if let Some(state) = verdict.state {
             self.keep_state(state).await?;
@@ -330,7 +330,7 @@ impl Runner {
         let Invocation { request_id, attempt, records, .. } = invocation;
         warn!(request_id, attempt, error = %failure, "the function failed");
         self.note_failure(invocation, &failure.to_string());
-        self.place.row.update(|status| status.failed_records += records.len() as u64);
+        self.place.row.update(|status| status.counts.failed_records += records.len() as u64);
         Outcome::Failed
     }
 
@@ -342,7 +342,7 @@ impl Runner {
 
     fn note_failure(&self, invocation: &Invocation, message: &str) {
         self.place.row.failed(message, invocation.attempt, self.place.store.clock().now());
-        self.place.row.update(|status| status.failures += 1);
+        self.place.row.update(|status| status.counts.failures += 1);
     }
 
     /// Waits before the next call of a part, not beyond its records' time.

@@ -146,9 +146,11 @@ impl Rig {
             explicit_hash: None,
             data: number.to_string().into(),
         };
-        let records = numbers.map(record).collect();
-        let placed = self.store.put(&StreamName::parse(stream).unwrap(), records).await.unwrap();
-        assert!(placed.iter().all(Result::is_ok));
+        let (stream, records): (_, Vec<_>) = (StreamName::parse(stream).unwrap(), numbers.map(record).collect());
+        for records in records.chunks(500) {
+            let placed = self.store.put(&stream, records.to_vec()).await.unwrap();
+            assert!(placed.iter().all(Result::is_ok));
+        }
     }
 
     /// The data of all records of a stream of one shard.

@@ -47,7 +47,10 @@ fn function_line(function: &FunctionReport, fit: Fit) -> String {
 fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<String> {
     let shard = trigger.shard.as_deref().map_or("-", short_shard);
     let (name, state, age) = (fit.cell(&trigger.trigger, 25), short_state(&trigger.state), age(trigger));
-    let row = format!("{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}", trigger.records, trigger.failures);
+    let row = format!(
+        "{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}",
+        trigger.counts.records, trigger.counts.failures
+    );
     let error = trigger.last_error.as_ref().map(|error| error_line(error, now, fit));
     std::iter::once(row).chain(error).collect()
 }
@@ -83,6 +86,7 @@ fn waiting_for(what: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Counts;
 
     fn trigger(name: &str, shard: Option<&str>, state: &str) -> TriggerReport {
         TriggerReport {
@@ -94,13 +98,10 @@ mod tests {
             behind_ms: 61_000,
             last_error: None,
             last_sequence_number: None,
-            invocations: 20,
-            records: 123_456_789_012,
-            failures: 12_345_678,
-            emitted: 0,
-            skips: 0,
-            malformed: 0,
-            misplaced: 0,
+            phase: "Enabled".to_owned(),
+            iterator_age_ms: 0,
+            blocked: Vec::new(),
+            counts: Counts { invocations: 20, records: 123_456_789_012, failures: 12_345_678, ..Counts::default() },
         }
     }
 

@@ -45,7 +45,7 @@ impl Runner {
             "records are given up; the trigger goes on behind them"
         );
         self.place.row.update(|status| {
-            let counted = if is_told { &mut status.set_aside } else { &mut status.dropped };
+            let counted = if is_told { &mut status.counts.set_aside } else { &mut status.counts.dropped };
             *counted += count;
         });
         self.settle(batch, part.range.end);
@@ -64,7 +64,7 @@ impl Runner {
             let Err(error) = destination.deliver(letter).await else { return Ok(true) };
             warn!(%error, attempt, "the destination was not told of records that are given up");
             place.row.failed(&format!("the destination of failures: {error}"), attempt, place.store.clock().now());
-            place.row.update(|status| status.destination_failures += 1);
+            place.row.update(|status| status.counts.destination_failures += 1);
             if attempt < attempts_max {
                 self.back_off(attempt).await?;
             }
