@@ -280,6 +280,8 @@ impl Poller {
 
     /// Waits for the runners, which heed the stop, and moves the cursor a last time.
     async fn wind_down(&mut self, desk: &Desk, cursor: &mut Cursor, ended: Ended) -> Ended {
+        // Whatever the reason, runners do not go on without a poller.
+        self.work.stopping.cancel();
         if matches!(ended, Ended::Stopping) {
             while !desk.is_at_rest() && !desk.is_broken() {
                 desk.changed().await;

@@ -264,7 +264,7 @@ impl Runner {
         let answered = self.invoke(&invocation).await?;
         *last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
         let outcome = match answered {
-            Ok(answer) => self.read_answer(&invocation, answer, last).await?,
+            Ok(answer) => self.read_answer(&invocation, answer).await?,
             Err(InvokeError::Unavailable { message }) => {
                 self.not_reached(&invocation, &message);
                 Outcome::NotReached
@@ -290,12 +290,7 @@ impl Runner {
     }
 
     /// What a call that ended well says of its records; what it emitted is put.
-    async fn read_answer(
-        &mut self,
-        invocation: &Invocation,
-        answer: Answer,
-        last: &mut Last,
-    ) -> Result<Outcome, Stopped> {
+    async fn read_answer(&mut self, invocation: &Invocation, answer: Answer) -> Result<Outcome, Stopped> {
         let expected = Expected { failures: self.place.rules.reports_failures, state: self.window.is_some() };
         let place = Arc::clone(&self.place);
         let place_of =
@@ -303,7 +298,6 @@ impl Runner {
         let verdict = match response::read(&answer.reply, expected, place_of) {
             Ok(verdict) => verdict,
             Err(error) => {
-                last.has_failed = !matches!(error, response::ResponseError::Unknown { .. });
                 return Ok(self.failed(invocation, &error));
             }
         };

@@ -246,7 +246,7 @@ impl Supervisor {
             targets: Arc::clone(&self.targets),
             destination,
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
-            stopping: running.pollers.stopping(),
+            stopping: running.pollers.stopping().child_token(),
         };
         let (tasks, random) = (running.pollers.clone(), StdRng::from_rng(&mut self.random));
         Poller { work, trigger: *trigger, ends: running.ends.clone(), random, tasks }
