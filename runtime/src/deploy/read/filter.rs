@@ -99,7 +99,6 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::*;
     use crate::deploy::Manifest;
 
     /// The JSON of a pattern that is written in YAML.
