@@ -66,10 +66,12 @@ struct Part {
     calls: u32,
     /// Those that failed it.
     failures: u32,
+    /// The last call that had it.
+    last: Option<Last>,
 }
 
-/// A call that did not succeed, as the destination is told of it.
-#[derive(Debug, Clone, Default)]
+/// A call, as the destination is told of it.
+#[derive(Debug, Clone)]
 struct Last {
     request_id: String,
     /// The function was called and failed, rather than reporting failures.
@@ -149,18 +151,17 @@ impl Runner {
 
     /// All of a batch, in as many calls as it needs.
     async fn deliver(&mut self, batch: &Batch) -> Result<(), Stopped> {
-        let mut parts = vec![Part { range: 0..batch.records.len(), calls: 0, failures: 0 }];
-        let mut last = Last::default();
+        let mut parts = vec![Part { range: 0..batch.records.len(), calls: 0, failures: 0, last: None }];
         while let Some(part) = parts.pop() {
-            let Some(part) = self.without_the_old(batch, part, &last).await? else { continue };
-            self.one_call(batch, part, &mut parts, &mut last).await?;
+            let Some(part) = self.without_the_old(batch, part).await? else { continue };
+            self.one_call(batch, part, &mut parts).await?;
         }
         self.place.row.update(|status| drop(status.blocked.remove(&self.lane)));
         Ok(())
     }
 
     /// What is left of a part when records that are too old are set aside. Arrival times never step back: those are its first.
-    async fn without_the_old(&mut self, batch: &Batch, part: Part, last: &Last) -> Result<Option<Part>, Stopped> {
+    async fn without_the_old(&mut self, batch: &Batch, part: Part) -> Result<Option<Part>, Stopped> {
         let oldest = self.oldest_delivered(&part);
         let records = batch.records.get(part.range.clone()).unwrap_or_default();
         let old = records.iter().take_while(|record| record.arrival < oldest).count();
@@ -169,8 +170,8 @@ impl Runner {
         }
         let end = part.range.start + old;
         let gone = Part { range: part.range.start..end, ..part.clone() };
-        self.set_aside(batch, &gone, Condition::RecordAgeExceeded, last).await?;
-        let rest = Part { range: end..part.range.end, calls: 0, failures: 0 };
+        self.set_aside(batch, &gone, Condition::RecordAgeExceeded).await?;
+        let rest = Part { range: end..part.range.end, calls: 0, failures: 0, last: part.last };
         Ok((!rest.range.is_empty()).then_some(rest))
     }
 
@@ -183,16 +184,10 @@ impl Runner {
         super::policy::oldest_delivered(store.clock().now(), age_max)
     }
 
-    async fn one_call(
-        &mut self,
-        batch: &Batch,
-        mut part: Part,
-        parts: &mut Vec<Part>,
-        last: &mut Last,
-    ) -> Result<(), Stopped> {
+    async fn one_call(&mut self, batch: &Batch, mut part: Part, parts: &mut Vec<Part>) -> Result<(), Stopped> {
         let standing = Standing { records: part.range.len(), failures: part.failures, in_row: self.in_row };
         part.calls = part.calls.saturating_add(1);
-        let outcome = self.call(batch, &part, last).await?;
+        let outcome = self.call(batch, &mut part).await?;
         let decision = decide(&self.place.rules, standing, outcome, self.random.random());
         self.in_row = if decision == Decision::Commit { 0 } else { self.in_row.saturating_add(1) };
         let Range { start, end } = part.range;
@@ -209,18 +204,18 @@ impl Runner {
             Decision::Rest { taken, after } => {
                 self.settle(batch, start + taken);
                 self.place.row.update(|status| status.records += taken as u64);
-                let rest = Part { range: start + taken..end, calls: 0, failures: 0 };
+                let rest = Part { range: start + taken..end, calls: 0, failures: 0, last: part.last };
                 self.pause(batch, &rest, after).await?;
                 parts.push(rest);
             }
             Decision::Split { at, after } => {
-                let half = |range| Part { range, calls: part.calls, failures: part.failures };
+                let half = |range| Part { range, ..part.clone() };
                 self.pause(batch, &part, after).await?;
                 parts.extend([half(start + at..end), half(start..start + at)]);
             }
             Decision::GiveUp => {
                 part.failures = part.failures.saturating_add(1);
-                self.set_aside(batch, &part, Condition::RetryAttemptsExhausted, last).await?;
+                self.set_aside(batch, &part, Condition::RetryAttemptsExhausted).await?;
             }
         }
         Ok(())
@@ -251,7 +246,7 @@ impl Runner {
         }
     }
 
-    async fn call(&mut self, batch: &Batch, part: &Part, last: &mut Last) -> Result<Outcome, Stopped> {
+    async fn call(&mut self, batch: &Batch, part: &mut Part) -> Result<Outcome, Stopped> {
         let window = self.window.as_ref().map(Open::call);
         let invocation = self.invocation(records_of(batch, &part.range), part.calls, window);
         let newest = invocation.records.last().map(|record| record.arrival);
@@ -262,7 +257,8 @@ impl Runner {
             status.invoked_records += count;
         });
         let answered = self.invoke(&invocation).await?;
-        *last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
+        let last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
+        let last = part.last.insert(last);
         let outcome = match answered {
             Ok(answer) => self.read_answer(&invocation, answer, last).await?,
             Err(InvokeError::Unavailable { message }) => {
