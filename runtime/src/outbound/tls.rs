@@ -49,3 +49,7 @@ pub(super) fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, NoTrus
 pub(super) fn name_of(address: &Address) -> io::Result<ServerName<'static>> {
     ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+#[path = "tls/tests.rs"]
+mod tests;

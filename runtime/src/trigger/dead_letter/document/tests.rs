@@ -87,3 +87,12 @@ fn times_have_milliseconds_whatever_they_are() {
         assert_eq!(written(Timestamp::from_millis(millis)), expected);
     }
 }
+
+/// The page has the document of the first test here.
+#[test]
+fn the_page_shows_this_document() {
+    let page = include_str!("../../../../../docs/failures.md");
+    let shown = page.split("```json\n").nth(1).and_then(|behind| behind.split("```").next()).unwrap();
+    let told: String = shown.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect();
+    assert_eq!(told, written_document(&letter(&batch())));
+}

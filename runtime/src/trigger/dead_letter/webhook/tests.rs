@@ -3,13 +3,13 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use tidemill_stream::cursor::TriggerId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::trigger::dead_letter::document::{self, Payload};
 use crate::trigger::dead_letter::tests::{invocation, letter, record};
-use tidemill_stream::cursor::TriggerId;
 
 const KEY: &[u8] = b"twenty-four bytes of key";
 
@@ -122,20 +122,4 @@ fn nothing_shows_the_key() {
     let webhook = webhook("127.0.0.1:1".parse().unwrap(), Some("a secret key"));
     let shown = format!("{webhook:?}");
     assert!(shown.contains("Secret(..)") && !shown.contains("a secret key"), "{shown}");
-}
-
-#[tokio::test]
-async fn a_receiver_with_tls_is_asked_over_tls() {
-    let (listener, server) = receiver().await;
-    let webhook = Webhook::new(&format!("https://{server}/"), None);
-    let (identity, document) = told();
-    let greet = async {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        let mut first = [0];
-        connection.read_exact(&mut first).await.unwrap();
-        first[0]
-    };
-    let (outcome, first) = tokio::join!(webhook.tell(identity, document, Timestamp::from_millis(0)), greet);
-    assert_eq!(first, 22, "a TLS record with a handshake");
-    assert!(matches!(outcome, Err(WebhookError::Post(PostError::Unreachable { .. }))), "{outcome:?}");
 }
