@@ -62,6 +62,14 @@ pub const WINDOW_STATE_BYTES_MAX: usize = 1 << 20;
 pub const WINDOW_GRACE: Duration = Duration::from_secs(1);
 /// How often a trigger with Lambda's semantics tries to tell its destination of records that it gives up.
 pub const DESTINATION_ATTEMPTS_LAMBDA: u32 = 3;
+/// How long the receiver of a letter over HTTP may take, from the search for its address to the head of its answer.
+pub const DESTINATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// The head of a receiver's answer, bytes.
+pub const DESTINATION_HEAD_BYTES_MAX: usize = 64 << 10;
+/// What is read of a refusal's body, bytes.
+pub const DESTINATION_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Characters of a refusal's body that an error has.
+pub const DESTINATION_ANSWER_CHARS_MAX: usize = 200;
 /// The bound of the first retry's random wait.
 pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.

@@ -2,6 +2,8 @@
 
 #[path = "trigger/aggregated.rs"]
 mod aggregated;
+#[path = "trigger/given_up.rs"]
+mod given_up;
 #[path = "trigger/lanes.rs"]
 mod lanes;
 #[path = "trigger/lineage.rs"]

@@ -55,6 +55,8 @@ pub(super) struct Supervisor {
 /// The pollers of one trigger, and what they were started for.
 struct Running {
     purpose: Purpose,
+    /// Who is told of records that are given up.
+    destination: Option<Destination>,
     pollers: Tasks,
     /// The shards that have had a poller.
     begun: BTreeSet<ShardIndex>,
@@ -215,7 +217,10 @@ impl Supervisor {
             None => {}
         }
         self.board.forget(&spec.name);
-        Running { purpose, pollers: Tasks::new(), begun: BTreeSet::new(), ends: Ends::new(&self.ends) }
+        let Purpose { trigger, rules, .. } = &purpose;
+        let destination = rules.on_failure.as_ref().map(|spec| Destination::new(spec, *trigger, &self.store));
+        let (pollers, begun, ends) = (Tasks::new(), BTreeSet::new(), Ends::new(&self.ends));
+        Running { purpose, destination, pollers, begun, ends }
     }
 
     /// Starts a poller in each of these shards. Those that never had one show that they wait.
@@ -235,7 +240,6 @@ impl Supervisor {
     fn poller(&mut self, spec: &TriggerSpec, running: &Running, stream: &Arc<Stream>, shard: Shard) -> Poller {
         let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
         let Purpose { trigger, rules, .. } = &running.purpose;
-        let destination = rules.on_failure.as_ref().map(|spec| Destination::new(spec, *trigger, &self.store));
         let work = Work {
             store: self.store.clone(),
             stream: Arc::clone(stream),
@@ -244,7 +248,7 @@ impl Supervisor {
             rules: Arc::clone(rules),
             arns: Arc::new(self.home.arns(&spec.stream, &spec.function)),
             targets: Arc::clone(&self.targets),
-            destination,
+            destination: running.destination.clone(),
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
             stopping: running.pollers.stopping().child_token(),
         };

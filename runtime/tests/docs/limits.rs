@@ -184,6 +184,11 @@ fn triggers() -> Vec<(&'static str, String)> {
         ("A trigger that has nothing to do looks again after", time(node::TIP_WAIT_FIRST)),
         ("The same, at most", time(node::TIP_WAIT_MAX)),
         ("A batch in work when its trigger stops", time(node::POLLER_STOP_DEADLINE)),
+        ("Letters of `semantics: lambda`, attempts", count(node::DESTINATION_ATTEMPTS_LAMBDA)),
+        ("A server that a letter is sent to, until it has answered", time(node::DESTINATION_TIMEOUT)),
+        ("Head of its answer", bytes(node::DESTINATION_HEAD_BYTES_MAX)),
+        ("Body of a refusal", bytes(node::DESTINATION_ANSWER_BYTES_MAX)),
+        ("The same, in an error", chars(node::DESTINATION_ANSWER_CHARS_MAX)),
         ("Error that the status shows", chars(node::STATUS_ERROR_CHARS_MAX)),
     ]
 }

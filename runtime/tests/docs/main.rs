@@ -11,6 +11,7 @@
 mod aws;
 mod backup;
 mod cli;
+mod failures;
 mod functions;
 mod limits;
 mod links;

@@ -84,6 +84,11 @@ pub(crate) fn spec(name: &str, stream: &str, start: Start) -> TriggerSpec {
     TriggerSpec { name, stream, function, start, is_enabled: true, rules: TriggerRules::default() }
 }
 
+/// The trigger `t` on `orders` from the beginning on, with these rules.
+pub(crate) fn spec_with(rules: TriggerRules) -> TriggerSpec {
+    TriggerSpec { rules, ..spec("t", "orders", Start::TrimHorizon) }
+}
+
 pub(crate) fn data_of(calls: &[Call]) -> Vec<String> {
     calls.iter().flat_map(|call| call.data.clone()).collect()
 }
