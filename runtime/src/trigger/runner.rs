@@ -156,7 +156,9 @@ impl Runner {
             let Some(part) = self.without_the_old(batch, part).await? else { continue };
             self.one_call(batch, part, &mut parts).await?;
         }
-        self.place.row.update(|status| drop(status.blocked.remove(&self.lane)));
+        self.place.row.update(|status| {
+            status.blocked.remove(&self.lane);
+        });
         Ok(())
     }
 
@@ -394,7 +396,9 @@ impl Runner {
             attempt: part.calls,
             next_at: self.place.store.clock().now().plus(wait),
         };
-        self.place.row.update(|status| drop(status.blocked.insert(self.lane, blocked)));
+        self.place.row.update(|status| {
+            status.blocked.insert(self.lane, blocked);
+        });
     }
 }
 
