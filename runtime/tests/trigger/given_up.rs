@@ -24,12 +24,10 @@ use crate::rig::{self, Outcome, Rig, fails, spec_with, succeeds};
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn to_failures() -> Option<DestinationSpec> {
-    Some(DestinationSpec::Stream(StreamName::parse("failures").unwrap()))
-}
-
+/// They tell the stream `failures`.
 fn rules() -> TriggerRules {
-    TriggerRules { on_failure: to_failures(), ..TriggerRules::default() }
+    let failures = DestinationSpec::Stream(StreamName::parse("failures").unwrap());
+    TriggerRules { on_failure: Some(failures), ..TriggerRules::default() }
 }
 
 /// With the streams `orders` and `failures`.
