@@ -283,7 +283,11 @@ impl Poller {
         // Whatever the reason, runners do not go on without a poller.
         self.work.stopping.cancel();
         if matches!(ended, Ended::Stopping) {
+            // What the others settle counts, however long the call of one lane takes.
             while !desk.is_at_rest() && !desk.is_broken() {
+                if let Err(Ended::Stale) = self.commit(desk, cursor).await {
+                    return Ended::Stale;
+                }
                 desk.changed().await;
             }
             if let Err(Ended::Stale) = self.commit(desk, cursor).await {

@@ -174,7 +174,7 @@ impl Runner {
         let end = part.range.start + old;
         let gone = Part { range: part.range.start..end, ..part.clone() };
         self.set_aside(batch, &gone, Condition::RecordAgeExceeded).await?;
-        let rest = Part { range: end..part.range.end, calls: 0, failures: 0, last: part.last };
+        let rest = Part { range: end..part.range.end, ..part };
         Ok((!rest.range.is_empty()).then_some(rest))
     }
 

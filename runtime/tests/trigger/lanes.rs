@@ -139,3 +139,31 @@ async fn a_blocked_lane_does_not_grow() {
     assert!(status.counts.polled <= most, "{} records were taken in", status.counts.polled);
     assert_eq!(status.blocked.keys().copied().collect::<BTreeSet<_>>(), lanes);
 }
+
+/// A call that hangs is cut off when its time is up; what the other lanes have settled counts.
+#[tokio::test(start_paused = true)]
+async fn a_stop_keeps_what_was_settled_beside_a_call_that_hangs() {
+    let is_hanging = Arc::new(AtomicBool::new(true));
+    let flag = is_hanging.clone();
+    let rig = Rig::new(move |call| {
+        let hangs = flag.load(Ordering::SeqCst) && call.records.iter().any(|record| &record.data[..] == b"3");
+        Box::pin(async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(().into())
+        })
+    })
+    .await;
+    rig.create_stream("orders", 1).await;
+    rig.put_of_ten_keys("orders", 0..500).await;
+    rig.apply(&[in_lanes(10, 10)]).await;
+    let others = (0..500).filter(|n: &u32| lane(&n.to_string(), 10) != lane("3", 10)).count();
+    rig.status("t", 0, |status| status.counts.records >= others as u64).await;
+    let rig = rig.stopped().await;
+    is_hanging.store(false, Ordering::SeqCst);
+    let rig = rig.restarted();
+    rig.apply(&[in_lanes(10, 10)]).await;
+    let calls = rig.delivered(500).await;
+    assert!(by_key(&calls).values().all(|numbers| numbers.is_sorted() && numbers.len() == 50));
+}

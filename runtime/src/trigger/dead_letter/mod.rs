@@ -33,7 +33,7 @@ pub(super) struct Letter<'a> {
     /// The last call that had them, or would have had them; it holds the records, at least one.
     pub(super) invocation: &'a Invocation,
     pub(super) condition: Condition,
-    /// How often the function was called with them.
+    /// How often the function failed them, at least 1.
     pub(super) invoke_count: u32,
     /// Whether the last call failed, rather than reporting records that it did not take.
     pub(super) has_failed: bool,

@@ -28,7 +28,7 @@ impl Runner {
         let letter = Letter {
             invocation: &invocation,
             condition,
-            invoke_count: if part.failures > 0 { part.failures } else { part.calls.max(1) },
+            invoke_count: part.failures.max(1),
             has_failed: part.last.as_ref().is_some_and(|last| last.has_failed),
             at: self.place.store.clock().now(),
         };
