@@ -68,10 +68,13 @@ triggers:
     assert_eq!(tell.path, Path::new("/opt/tell.wasm"), "an absolute path stays");
     assert_eq!((tell.memory_bytes, tell.timeout), (64 << 20, Duration::from_secs(5)));
     let [first, second] = manifest.triggers.as_slice() else { panic!("{manifest:?}") };
-    assert_eq!((first.start, first.batch_records_max), (Start::TrimHorizon, 7));
-    assert_eq!((first.semantics, second.semantics), (Semantics::Lambda, Semantics::Tidemill));
+    assert_eq!((first.start, first.rules.batch_records_max), (Start::TrimHorizon, 7));
+    assert_eq!((first.rules.semantics, second.rules.semantics), (Semantics::Lambda, Semantics::Tidemill));
     assert_eq!(second.start, Start::At(Timestamp::from_millis(1_795_305_600_000)));
-    assert_eq!((second.stream.as_str(), second.function.as_str(), second.batch_records_max), ("plain", "tell", 100));
+    assert_eq!(
+        (second.stream.as_str(), second.function.as_str(), second.rules.batch_records_max),
+        ("plain", "tell", 100)
+    );
 }
 
 #[test]

@@ -133,17 +133,25 @@ fn divide(high: u64, low: u64) -> (u64, u64) {
     (quotient, low.wrapping_sub(quotient.wrapping_mul(CHUNK)))
 }
 
-/// The last digits of a number, as many as there is room for.
+/// The last digits of a number, as many as there is room for: by eights from behind.
 fn write(out: &mut [u8], mut number: u64) {
-    for pair in out.rchunks_mut(2) {
-        let two = (number % 100) as u8;
-        number /= 100;
-        match pair {
-            [tens, ones] => (*tens, *ones) = (b'0' + two / 10, b'0' + two % 10),
-            [ones] => *ones = b'0' + two % 10,
-            _ => {}
-        }
+    for some in out.rchunks_mut(8) {
+        let digits = eight_digits(number % 100_000_000);
+        number /= 100_000_000;
+        let skipped = digits.len() - some.len();
+        some.iter_mut().zip(digits.iter().skip(skipped)).for_each(|(place, digit)| *place = *digit);
     }
+}
+
+/// The digits of a number below 10^8. Its halves, their halves and so on are split side by side in one register, each step by
+/// a multiplication that is exact for numbers this small.
+fn eight_digits(number: u64) -> [u8; 8] {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | ((twos - 10 * tens) << 8);
+    (ones | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 impl fmt::Display for SequenceNumber {
@@ -204,6 +212,13 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC{0,80}") {
             let _ = SequenceNumber::parse(&text);
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_those_of_the_number() {
+        for number in (0..100_000_000).step_by(9_973).chain(0..10_000).chain(99_990_000..100_000_000) {
+            assert_eq!(eight_digits(number), format!("{number:08}").as_bytes());
         }
     }
 

@@ -126,3 +126,7 @@ fn instant(time: Timestamp) -> jiff::Timestamp {
 fn write_json(out: &mut Vec<u8>, value: impl Serialize) {
     serde_json::to_writer(out, &value).expect("memory takes every byte");
 }
+
+#[cfg(test)]
+#[path = "event/tests.rs"]
+mod tests;
