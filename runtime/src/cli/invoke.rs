@@ -11,16 +11,18 @@ use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use tidemill_stream::clock::{Clock, Timestamp};
+use serde_json::Value;
+use tidemill_stream::clock::Clock;
 use tidemill_stream::name::StreamName;
-use tidemill_stream::shard::ShardIndex;
 
 use self::event::Event;
 use super::output::{json_to_stdout, to_stderr, to_stdout};
 use super::text::on_one_line;
 use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
-use crate::functions::{Emission, Emitted, FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _};
+use crate::functions::{
+    Answer, Emission, Emitted, FunctionName, Functions, FunctionsOptions, Invocation, Invoke as _, Reply,
+};
 use crate::home::Home;
 use crate::telemetry::{LogFormat, log_to_stderr};
 
@@ -31,7 +33,8 @@ const STREAM_DEFAULT: &str = "test";
 ///
 /// The event is a file: one record a line, or an event as AWS Lambda gets it from Kinesis. The function is built if it
 /// is a crate, runs under the limits and with the configuration of the manifest, and its log lines go to standard error.
-/// What it emits is put nowhere, and printed instead: stream, partition key and payload.
+/// What it emits is put nowhere, and printed instead: stream, partition key and payload. The response of a handler of AWS
+/// Lambda's shape is printed too, as a line of JSON; it gets the event of the file with all that the file says.
 /// Ends with 0 when the function took the batch, with 1 when it failed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -53,7 +56,7 @@ pub(super) struct InvokeArgs {
     /// The manifest.
     #[arg(long, value_name = "FILE", default_value = "deploy.yaml")]
     manifest: PathBuf,
-    /// Print one line of JSON on standard output: whether it succeeded, its error, how long it took, what it emitted.
+    /// Print one line of JSON on standard output: whether it succeeded, its error, how long it took, its response, what it emitted.
     #[arg(long)]
     json: bool,
 }
@@ -66,6 +69,9 @@ struct Outcome {
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Of a function of the world `lambda`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<Value>,
     emitted: Vec<EmittedJson>,
 }
 
@@ -94,17 +100,17 @@ pub(super) async fn invoke(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let FunctionSpec { name, path, .. } = &function;
     let wasm = tokio::fs::read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
     functions.deploy(name, wasm.into(), function.settings()).await?;
-    let batch = invocation(event, stream, name, args.attempt)?;
+    let batch = invocation(event, stream, name, args.attempt);
     let started = Instant::now();
     let called = functions.lane(name).invoke(&batch).await;
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     let (ok, records) = (called.is_ok(), batch.records.len());
-    let (Emitted(emitted), error) = match called {
-        Ok(answer) => (answer.emitted, None),
-        Err(error) => (Emitted::default(), Some(error.to_string())),
+    let (Answer { emitted: Emitted(emitted), reply }, error) = match called {
+        Ok(answer) => (answer, None),
+        Err(error) => (Answer::default(), Some(error.to_string())),
     };
     let emitted = emitted.into_iter().map(EmittedJson::from).collect();
-    report(&args, &Outcome { ok, records, took_ms, error, emitted })?;
+    report(&args, &Outcome { ok, records, took_ms, error, response: response(&reply), emitted })?;
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -123,30 +129,42 @@ fn find(args: &InvokeArgs) -> anyhow::Result<(FunctionSpec, StreamName)> {
     Ok((function, stream))
 }
 
-fn invocation(event: Event, stream: StreamName, function: &FunctionName, attempt: u32) -> anyhow::Result<Invocation> {
-    ensure!(!event.records.is_empty(), "the event has no record");
-    let stream = event.stream.unwrap_or(stream);
-    let arns = Arc::new(Home::default().arns(&stream, function));
-    Ok(Invocation {
+fn invocation(event: Event, stream: StreamName, function: &FunctionName, attempt: u32) -> Invocation {
+    let Event { source, shard, shard_created, records, window } = event;
+    let (home, stream) = source.unwrap_or_else(|| (Home::default(), stream));
+    Invocation {
         request_id: "invoke".to_owned(),
+        arns: Arc::new(home.arns(&stream, function)),
         stream,
-        shard: ShardIndex(0),
-        shard_created: Timestamp::from_millis(0),
+        shard,
+        shard_created,
         attempt,
-        records: event.records.into(),
-        arns,
-        window: None,
-    })
+        records: records.into(),
+        window,
+    }
+}
+
+/// A response as JSON, or as a text if it is none.
+fn response(reply: &Reply) -> Option<Value> {
+    match reply {
+        Reply::Taken => None,
+        Reply::Response(response) => Some(
+            serde_json::from_slice(response).unwrap_or_else(|_| String::from_utf8_lossy(response).into_owned().into()),
+        ),
+    }
 }
 
 fn report(args: &InvokeArgs, outcome: &Outcome) -> anyhow::Result<()> {
     if args.json {
         return json_to_stdout(&serde_json::to_string(outcome)?);
     }
-    let Outcome { records, took_ms, error, emitted, .. } = outcome;
+    let Outcome { records, took_ms, error, response, emitted, .. } = outcome;
     let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
     for EmittedJson { stream, partition_key, data } in emitted {
         to_stdout(&format!("{stream}\t{}\t{}", on_one_line(partition_key), on_one_line(data)))?;
+    }
+    if let Some(response) = response {
+        to_stdout(&response.to_string())?;
     }
     match error {
         None => to_stderr(&format!("{} took {records} in {took_ms:.1} ms", args.function)),

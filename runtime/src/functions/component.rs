@@ -1,4 +1,4 @@
-//! From the bytes of a wasm file to a component that fits the world `consumer`.
+//! From the bytes of a wasm file to a component that fits one of the worlds.
 //!
 //! This file promises that a file that is no function is refused with a reason its author can act on, that compiling
 //! happens on a thread of its own, one file at a time, and that compiled code is loaded only when its cache vouches for
@@ -12,27 +12,14 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 
 use super::cache::{CompiledCache, LoadError};
 use super::name::Version;
 use super::sandbox::Guest;
+use super::world::{self, Linked, World};
 use super::{limits, text};
 
-/// The generated half of the contract in `sdk/wit`.
-pub(super) mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../sdk/wit",
-        world: "tidemill:function/consumer",
-        exports: { default: async },
-        ownership: Borrowing { duplicate_if_necessary: true },
-    });
-}
-
-/// The world that functions are written for.
-const WORLD: &str = "tidemill:function/consumer";
-/// What the world makes a function export.
-const EXPORT: &str = "handle";
 /// How every wasm file begins.
 const MAGIC: &[u8] = b"\0asm";
 /// Bytes 4..8 of a component (version 13, layer 1) and of a core module (version 1, layer 0).
@@ -66,23 +53,32 @@ pub enum WasmError {
     },
     /// The component does not export what a function exports.
     #[error(
-        "the component is not of the world {WORLD}: it does not export the function '{missing}', it exports {found}"
+        "the component is of no world of a function: it exports neither '{}' ({}) nor '{}' ({}), it exports {found}",
+        World::Consumer.export(), World::Consumer, World::Lambda.export(), World::Lambda
     )]
     MissingExport {
-        /// What is missing.
-        missing: &'static str,
         /// What there is instead, in words.
         found: String,
     },
+    /// The component exports the functions of both worlds.
+    #[error(
+        "the component is of two worlds: it exports both '{}' ({}) and '{}' ({}), and nobody could tell which of them is to be called",
+        World::Consumer.export(), World::Consumer, World::Lambda.export(), World::Lambda
+    )]
+    TwoWorlds,
     /// The component exports something else under the right name.
-    #[error("the component is not of the world {WORLD}: {message}")]
+    #[error("the component is not of the world {world}, although it exports '{}': {message}", world.export())]
     ForeignExport {
+        /// The world that its exports look like.
+        world: World,
         /// How it differs.
         message: String,
     },
     /// The component imports what a node does not offer.
-    #[error("the component is not of the world {WORLD}: {message}")]
+    #[error("the component is not of the world {world}: {message}")]
     ForeignImport {
+        /// The world of its exports.
+        world: World,
         /// Which import, and what is wrong with it.
         message: String,
     },
@@ -91,7 +87,7 @@ pub enum WasmError {
 /// A component that can be instantiated.
 pub(super) struct Compiled {
     pub(super) version: Version,
-    pub(super) world: bindings::ConsumerPre<Guest>,
+    pub(super) linked: Linked,
     /// How long compiling took; `None` when it came from the cache.
     pub(super) compile_time: Option<Duration>,
 }
@@ -109,7 +105,7 @@ impl Compiler {
         // All of WASI 0.2 can be imported, because the standard libraries of languages do; what can be done with it is
         // for the sandbox to say.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        bindings::Consumer::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+        world::offer(&mut linker)?;
         Ok(Self { engine, linker, cache })
     }
 
@@ -125,7 +121,7 @@ impl Compiler {
             self.keep(&name, &component);
             (component, Some(took))
         };
-        Ok(Compiled { version, world: self.link(&component)?, compile_time })
+        Ok(Compiled { version, linked: Linked::new(&component, &self.linker)?, compile_time })
     }
 
     fn translate(&self, wasm: &[u8]) -> Result<(Component, Duration), WasmError> {
@@ -133,23 +129,6 @@ impl Compiler {
         let component = Component::from_binary(&self.engine, wasm)
             .map_err(|error| WasmError::Invalid { message: describe(&error) })?;
         Ok((component, start.elapsed()))
-    }
-
-    fn link(&self, component: &Component) -> Result<bindings::ConsumerPre<Guest>, WasmError> {
-        if component.get_export_index(None, EXPORT).is_none() {
-            return Err(WasmError::MissingExport { missing: EXPORT, found: self.exports(component) });
-        }
-        let instance = self
-            .linker
-            .instantiate_pre(component)
-            .map_err(|error| WasmError::ForeignImport { message: describe(&error) })?;
-        bindings::ConsumerPre::new(instance).map_err(|error| WasmError::ForeignExport { message: describe(&error) })
-    }
-
-    fn exports(&self, component: &Component) -> String {
-        let component = component.component_type();
-        let names: Vec<_> = component.exports(&self.engine).map(|(name, _)| format!("'{name}'")).collect();
-        if names.is_empty() { "nothing".to_owned() } else { text::clean(&names.join(", "), limits::FAILURE_BYTES_MAX) }
     }
 
     /// The name under which the cache keeps a version: with all that decides what the compiler makes of it, among it

@@ -12,12 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidemill_stream::name::StreamName;
 
-use super::component::bindings::ConsumerPre;
 use super::component::{Compiled, WasmError};
 use super::invoke::InvokeError;
 use super::name::{FunctionName, Version};
 use super::recent::FunctionLog;
-use super::sandbox::Guest;
+use super::world::{Linked, World};
 use super::{Functions, forget_unused, lane, limits};
 
 /// What a deployment chooses.
@@ -45,7 +44,7 @@ pub struct Deployment {
     pub(super) name: FunctionName,
     pub(super) version: Version,
     pub(super) settings: FunctionSettings,
-    pub(super) world: ConsumerPre<Guest>,
+    pub(super) linked: Linked,
     pub(super) log: FunctionLog,
 }
 
@@ -53,6 +52,11 @@ impl Deployment {
     /// Which wasm file it is.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// What it is written for.
+    pub fn world(&self) -> World {
+        self.linked.world()
     }
 
     /// How it is run.
@@ -63,8 +67,10 @@ impl Deployment {
 
 impl fmt::Debug for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, settings, world: _, log: _ } = self;
-        f.debug_struct("Deployment").field("name", name).field("version", version).field("settings", settings).finish()
+        let Self { name, version, settings, linked, log: _ } = self;
+        let mut shown = f.debug_struct("Deployment");
+        shown.field("name", name).field("version", version).field("world", &linked.world());
+        shown.field("settings", settings).finish()
     }
 }
 
@@ -156,13 +162,13 @@ impl Functions {
     ) -> Result<Deployed, DeployError> {
         check(&settings)?;
         let (turn, compiled) = self.0.workshop.compile(wasm).await.ok_or(DeployError::Stopping)?;
-        let Compiled { version, world, compile_time } = compiled?;
+        let Compiled { version, linked, compile_time } = compiled?;
         if self.is_in_place(name, version, &settings) {
             return Ok(Deployed { version, origin: Origin::Unchanged });
         }
         // That of a function which is not in place yet is published with it: what a failed start says is in the node's log.
         let log = self.log(name).unwrap_or_else(|| FunctionLog::new(self.0.clock.clone()));
-        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, world, log });
+        let deployment = Arc::new(Deployment { name: name.clone(), version, settings, linked, log });
         let trial = lane::try_out(&self.0.sandbox, &self.0.places, Arc::clone(&deployment));
         trial.await.map_err(DeployError::Start)?;
         self.publish(deployment)?;

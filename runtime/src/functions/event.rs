@@ -1,39 +1,132 @@
-//! The event of a batch: JSON of the shape that AWS Lambda gives to a handler of a Kinesis event source mapping.
+//! The event that AWS Lambda gives to a function that a Kinesis stream feeds, as JSON: pure.
+//!
+//! This file promises the fields, their order and their spelling as AWS documents them
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html>, "Example event" and "Tumbling windows"), without white
+//! space. Every record of a trigger with Lambda's semantics passes here, so the event is written into one allocation. It
+//! must not know who takes it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use base64_simd::STANDARD;
+use serde::Serialize;
+use tidemill_stream::clock::Timestamp;
 use tidemill_stream::record::StoredRecord;
 use tidemill_stream::sequence::SequenceNumber;
-use tidemill_stream::shard::{HashKey, HashRange, Shard};
 
-use super::Invocation;
+use super::invoke::{Invocation, WindowCall};
 
-/// A batch as a handler of Lambda's shape gets it.
-pub(crate) fn event_json(invocation: &Invocation) -> Vec<u8> {
-    let records: Vec<Value> = invocation.records.iter().map(|record| record_json(invocation, record)).collect();
-    json!({ "Records": records }).to_string().into_bytes()
+/// What an event has beside its records and a window's state is less than this; see [`capacity`].
+const EVENT_FIELDS_BYTES: usize = 512;
+/// What a record has beside its data, its key and what all records of the event have in common is less than this.
+const RECORD_FIELDS_BYTES: usize = 320;
+
+/// The event of a call, UTF-8 JSON: `{"Records":[..]}`, and with a tumbling window `window`, `state`, `shardId`,
+/// `eventSourceARN`, `isFinalInvokeForWindow` and `isWindowTerminatedEarly` behind it.
+///
+/// Arrival times are seconds with up to three decimals. Sequence numbers are decimal texts. The state is put in as it is.
+pub fn event_json(invocation: &Invocation) -> Vec<u8> {
+    let common = Common::of(invocation);
+    let mut out = Vec::with_capacity(capacity(invocation, &common));
+    out.extend_from_slice(b"{\"Records\":[");
+    for (index, record) in invocation.records.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_record(&mut out, invocation, record, &common);
+    }
+    out.push(b']');
+    if let Some(window) = &invocation.window {
+        write_window(&mut out, invocation, window);
+    }
+    out.push(b'}');
+    out
 }
 
-fn record_json(invocation: &Invocation, record: &StoredRecord) -> Value {
-    let Invocation { shard: index, shard_created: created, arns, .. } = invocation;
-    let range = HashRange { start: HashKey(0), end: HashKey(u128::MAX) };
-    let shard = Shard { index: *index, range, created: *created, parents: Vec::new(), closed: None };
-    let number = SequenceNumber::new(&shard, record.position, record.arrival).to_string();
-    json!({
-        "kinesis": {
-            "kinesisSchemaVersion": "1.0",
-            "partitionKey": record.partition_key.as_str(),
-            "sequenceNumber": number,
-            "data": STANDARD.encode(&record.data),
-            "approximateArrivalTimestamp": record.arrival.as_millis() as f64 / 1000.0,
-        },
-        "eventSource": "aws:kinesis",
-        "eventVersion": "1.0",
-        "eventID": format!("{index}:{number}"),
-        "eventName": "aws:kinesis:record",
-        "invokeIdentityArn": arns.role,
-        "awsRegion": arns.region,
-        "eventSourceARN": arns.stream,
-    })
+/// What is the same in all records of an event.
+struct Common {
+    /// From a record's arrival time to its sequence number's second place.
+    middle: Vec<u8>,
+    /// Behind that number.
+    end: Vec<u8>,
 }
+
+impl Common {
+    fn of(Invocation { shard, arns, .. }: &Invocation) -> Self {
+        let middle = format!(r#"}},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"{shard}:"#);
+        let mut end = br#"","eventName":"aws:kinesis:record","invokeIdentityArn":"#.to_vec();
+        write_json(&mut end, &arns.role);
+        end.extend_from_slice(br#","awsRegion":"#);
+        write_json(&mut end, &arns.region);
+        end.extend_from_slice(br#","eventSourceARN":"#);
+        write_json(&mut end, &arns.stream);
+        end.push(b'}');
+        Self { middle: middle.into_bytes(), end }
+    }
+}
+
+/// Enough unless keys need escapes: then the buffer grows.
+fn capacity(invocation: &Invocation, common: &Common) -> usize {
+    let fixed = RECORD_FIELDS_BYTES + common.middle.len() + common.end.len();
+    let record = |record: &StoredRecord| {
+        fixed + STANDARD.encoded_length(record.data.len()) + record.partition_key.as_str().len()
+    };
+    let state = invocation.window.as_ref().map_or(0, |window| window.state.len());
+    invocation.records.iter().map(record).sum::<usize>() + state + EVENT_FIELDS_BYTES
+}
+
+fn write_record(out: &mut Vec<u8>, invocation: &Invocation, record: &StoredRecord, common: &Common) {
+    let Invocation { shard, shard_created, .. } = invocation;
+    let number = SequenceNumber::of(*shard, *shard_created, record.position, record.arrival).digits();
+    out.extend_from_slice(br#"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"#);
+    write_json(out, record.partition_key.as_str());
+    out.extend_from_slice(br#","sequenceNumber":""#);
+    out.extend_from_slice(&number);
+    out.extend_from_slice(br#"","data":""#);
+    STANDARD.encode_append(&record.data, out);
+    out.extend_from_slice(br#"","approximateArrivalTimestamp":"#);
+    write_seconds(out, record.arrival);
+    out.extend_from_slice(&common.middle);
+    out.extend_from_slice(&number);
+    out.extend_from_slice(&common.end);
+}
+
+fn write_window(out: &mut Vec<u8>, Invocation { shard, arns, .. }: &Invocation, window: &WindowCall) {
+    let WindowCall { start, end, state, is_final, is_terminated_early } = window;
+    let (start, end) = (instant(*start), instant(*end));
+    out.extend_from_slice(format!(r#","window":{{"start":"{start}","end":"{end}"}},"state":"#).as_bytes());
+    out.extend_from_slice(state);
+    out.extend_from_slice(format!(r#","shardId":"{shard}","eventSourceARN":"#).as_bytes());
+    write_json(out, &arns.stream);
+    let flags = format!(r#","isFinalInvokeForWindow":{is_final},"isWindowTerminatedEarly":{is_terminated_early}"#);
+    out.extend_from_slice(flags.as_bytes());
+}
+
+/// `1545084650.987`; zeros at the end are left out.
+fn write_seconds(out: &mut Vec<u8>, time: Timestamp) {
+    write_json(out, time.as_secs());
+    let millis = (time.as_millis() % 1000) as u16;
+    if millis == 0 {
+        return;
+    }
+    let digits = [millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8);
+    let shown = match digits {
+        [_, b'0', b'0'] => 1,
+        [_, _, b'0'] => 2,
+        _ => 3,
+    };
+    out.push(b'.');
+    out.extend(digits.iter().take(shown));
+}
+
+/// RFC 3339 in UTC: `2020-12-09T07:04:00Z`.
+fn instant(time: Timestamp) -> jiff::Timestamp {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+}
+
+#[expect(clippy::expect_used, reason = "writing into memory has no way to fail")]
+fn write_json(out: &mut Vec<u8>, value: impl Serialize) {
+    serde_json::to_writer(out, &value).expect("memory takes every byte");
+}
+
+#[cfg(test)]
+#[path = "event/tests.rs"]
+mod tests;

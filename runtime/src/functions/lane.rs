@@ -7,13 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_stream::clock::{Clock, Timestamp};
 use tokio::sync::watch;
 use tokio::time;
 use wasmtime::Store;
 use wasmtime_wasi::I32Exit;
 
-use super::component::bindings::Consumer;
-use super::component::bindings::tidemill::function::types;
 use super::component::describe;
 use super::deploy::Deployment;
 use super::invoke::{Answer, Invocation, Invoke, InvokeError};
@@ -21,13 +20,14 @@ use super::log::GuestLog;
 use super::name::FunctionName;
 use super::place::{Place, Places, Stay};
 use super::sandbox::{Guest, Sandbox};
-use super::{limits, text};
+use super::world::Started;
 
 /// Calls one function; whatever version of it is deployed.
 pub struct FunctionLane {
     name: FunctionName,
     sandbox: Arc<Sandbox>,
     places: Arc<Places>,
+    clock: Clock,
     deployed: watch::Receiver<Option<Arc<Deployment>>>,
     /// Warm from the last call; `None` before the first one, after a failure that spoilt it, and when it had its place for
     /// one call only.
@@ -39,9 +39,10 @@ impl FunctionLane {
         name: FunctionName,
         sandbox: Arc<Sandbox>,
         places: Arc<Places>,
+        clock: Clock,
         deployed: watch::Receiver<Option<Arc<Deployment>>>,
     ) -> Self {
-        Self { name, sandbox, places, deployed, instance: None }
+        Self { name, sandbox, places, clock, deployed, instance: None }
     }
 
     /// The function that is called.
@@ -63,7 +64,9 @@ impl FunctionLane {
 impl Invoke for FunctionLane {
     async fn invoke(&mut self, batch: &Invocation) -> Result<Answer, InvokeError> {
         let deployment = self.deployed.borrow().clone().ok_or_else(|| not_deployed(&self.name))?;
-        let call = Call { vessel: self.vessel(&deployment).await?, deployment, invocation: batch.clone() };
+        let vessel = self.vessel(&deployment).await?;
+        let deadline = self.clock.now().plus(deployment.settings.timeout);
+        let call = Call { vessel, deployment, deadline, invocation: batch.clone() };
         let (instance, result) = self.sandbox.run(call.run()).await.ok_or_else(stopped)?;
         self.instance = instance;
         result
@@ -99,6 +102,8 @@ pub(super) async fn try_out(
 struct Call {
     vessel: Vessel,
     deployment: Arc<Deployment>,
+    /// What the function is told; a moment before it is stopped.
+    deadline: Timestamp,
     invocation: Invocation,
 }
 
@@ -120,7 +125,7 @@ impl Vessel {
 impl Call {
     /// The outcome, and the instance if it can be used again.
     async fn run(self) -> (Option<Instance>, Result<Answer, InvokeError>) {
-        let Self { vessel, deployment, invocation } = self;
+        let Self { vessel, deployment, deadline, invocation } = self;
         let log = vessel.log(&deployment);
         log.begin(&invocation);
         let limit = deployment.settings.timeout;
@@ -129,7 +134,7 @@ impl Call {
                 Vessel::Warm(instance) => instance,
                 Vessel::Cold(place) => Instance::start(place, deployment, log.clone()).await?,
             };
-            let answer = instance.handle(&invocation).await?;
+            let answer = instance.handle(&invocation, deadline).await?;
             Ok((instance, answer))
         })
         .await;
@@ -151,7 +156,7 @@ async fn within<T>(limit: Duration, guest: impl Future<Output = Result<T, Invoke
 /// A started component.
 struct Instance {
     store: Store<Guest>,
-    world: Consumer,
+    started: Started,
     log: GuestLog,
     deployment: Arc<Deployment>,
     /// Last, so that it is given back after everything that it is for is gone.
@@ -162,8 +167,8 @@ impl Instance {
     async fn start(place: Place, deployment: Arc<Deployment>, log: GuestLog) -> Result<Self, InvokeError> {
         let limit_bytes = deployment.settings.memory_bytes;
         let mut store = Guest::store(Arc::clone(&deployment), log.clone());
-        match deployment.world.instantiate_async(&mut store).await {
-            Ok(world) => Ok(Self { store, world, log, deployment, place }),
+        match deployment.linked.start(&mut store).await {
+            Ok(started) => Ok(Self { store, started, log, deployment, place }),
             Err(_) if store.data().is_out_of_memory() => Err(InvokeError::OutOfMemory { limit_bytes }),
             Err(error) => Err(unavailable(format!("it does not start: {}", reason(&error, &log)))),
         }
@@ -178,24 +183,15 @@ impl Instance {
     }
 
     /// Calls the function. The outer error is one after which the instance must not be used again.
-    async fn handle(&mut self, invocation: &Invocation) -> Result<Result<Answer, InvokeError>, InvokeError> {
-        let records: Vec<_> = invocation.records.iter().map(record).collect();
-        let shard = types::Shard { index: invocation.shard.0, created_seconds: invocation.shard_created.as_secs() };
-        let batch = types::Batch {
-            stream: invocation.stream.as_str(),
-            shard,
-            request_id: &invocation.request_id,
-            attempt: invocation.attempt,
-            records: &records,
-        };
-        let answer = self.world.call_handle(&mut self.store, batch).await;
+    async fn handle(
+        &mut self,
+        invocation: &Invocation,
+        deadline: Timestamp,
+    ) -> Result<Result<Answer, InvokeError>, InvokeError> {
+        let called = self.started.call(&mut self.store, invocation, deadline).await;
         let emitted = self.store.data_mut().take_emitted();
-        match answer {
-            Ok(Ok(())) => Ok(Ok(emitted.into())),
-            Ok(Err(message)) => {
-                let message = text::clean(&message, limits::FAILURE_BYTES_MAX);
-                Ok(Err(InvokeError::Failed { message }))
-            }
+        match called {
+            Ok(reply) => Ok(reply.map(|reply| Answer { emitted, reply })),
             Err(error) => Err(self.trapped(&error)),
         }
     }
@@ -210,22 +206,13 @@ impl Instance {
     }
 }
 
-fn record(record: &tidemill_stream::record::StoredRecord) -> types::Record<'_> {
-    types::Record {
-        position: record.position.0,
-        arrival_ms: record.arrival.as_millis(),
-        partition_key: record.partition_key.as_str(),
-        data: &record.data,
-    }
-}
-
-/// Why guest code stopped: its own last words if it had any, else what the engine says.
+/// Why guest code stopped: its own last words if it trapped and had any, else what the engine says.
 fn reason(error: &wasmtime::Error, log: &GuestLog) -> String {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return format!("it ended itself with exit code {code}");
     }
-    log.last_words().unwrap_or_else(|| match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => trap.to_string(),
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => log.last_words().unwrap_or_else(|| trap.to_string()),
         None => describe(error),
-    })
+    }
 }

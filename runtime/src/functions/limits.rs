@@ -46,6 +46,11 @@ pub(super) const MEMORIES_MAX: usize = 16;
 pub(super) const HANDLES_MAX: usize = 1_000;
 /// Bytes that a guest may hand to the host in one host call: a record, its stream's name and what they cost.
 pub(super) const HOST_CALL_BYTES_MAX: usize = RECORD_BYTES_DEFAULT + (64 << 10);
+/// Bytes of the response of a function of the world `lambda` (Lambda: 6 MB).
+pub const RESPONSE_BYTES_MAX: usize = 6 << 20;
+/// The same as [`HOST_CALL_BYTES_MAX`] for a function of the world `lambda`, whose response passes there too. Twice what it
+/// may have, so that one that is too large can be told its size.
+pub(super) const HOST_CALL_BYTES_LAMBDA_MAX: usize = 2 * RESPONSE_BYTES_MAX;
 /// Bytes that a guest may write to a standard stream at once.
 pub(super) const OUTPUT_WRITE_BYTES_MAX: usize = 64 << 10;
 /// Random bytes that a guest may ask for in one host call.

@@ -1,6 +1,6 @@
 //! Functions: WebAssembly components that handle batches of records.
 //!
-//! This room promises that a function gets a batch as `sdk/wit` says, under the limits of its deployment, and that
+//! This room promises that a function gets a batch as the world of `sdk/wit` that it is written for says, under the limits of its deployment, and that
 //! whatever it does (loop, panic, eat memory, flood the log) ends as one failed call of its own and harms nobody else.
 //! wasmtime is known here and nowhere else. It must not know of HTTP, triggers, retries and cursors.
 //!
@@ -30,6 +30,7 @@ mod place;
 mod recent;
 mod sandbox;
 mod text;
+mod world;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -51,13 +52,14 @@ use sandbox::Sandbox;
 pub use component::WasmError;
 pub use deploy::{DeployError, Deployed, Deployment, FunctionSettings, Origin};
 pub use emit::{Emission, Emitted};
-pub(crate) use event::event_json;
+pub use event::event_json;
 pub use invoke::{Answer, Invocation, Invoke, InvokeError, Reply, WindowCall};
 pub use lane::FunctionLane;
 pub use log::TARGET as LOG_TARGET;
 pub use name::{FunctionName, InvalidFunctionName, Version};
 pub use place::InstanceCount;
 pub use recent::{CallName, FunctionLog, LogLine, LogPage};
+pub use world::World;
 
 /// The functions of a node. Cheap to clone; the clones are one.
 #[derive(Clone)]
@@ -124,8 +126,8 @@ impl Functions {
 
     /// A lane that calls the function, whichever version is deployed at each call. The function need not be there yet.
     pub fn lane(&self, name: &FunctionName) -> FunctionLane {
-        let Room { sandbox, places, .. } = &*self.0;
-        FunctionLane::new(name.clone(), Arc::clone(sandbox), Arc::clone(places), self.watch(name))
+        let Room { sandbox, places, clock, .. } = &*self.0;
+        FunctionLane::new(name.clone(), Arc::clone(sandbox), Arc::clone(places), clock.clone(), self.watch(name))
     }
 
     /// The threads that guest code runs on: a call that is made there runs in place.

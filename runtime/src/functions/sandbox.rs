@@ -16,12 +16,14 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Config, Engine, ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::component::bindings::tidemill::function as host;
 use super::deploy::Deployment;
 use super::emit::{Emitted, Outbox};
 use super::limits;
 use super::log::{GuestLog, Source};
 use super::output::Output;
+use super::world::World;
+use super::world::bindings::lambda::tidemill::function::invocation;
+use super::world::bindings::tidemill::function as host;
 
 /// The engine and the threads that guests run on, apart from those of the node.
 pub(super) struct Sandbox {
@@ -164,7 +166,7 @@ pub(super) struct Guest {
 impl Guest {
     /// A store for one instance, with nothing in it yet.
     pub(super) fn store(deployment: Arc<Deployment>, log: GuestLog) -> Store<Self> {
-        let engine = deployment.world.engine().clone();
+        let engine = deployment.linked.engine().clone();
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits::HANDLES_MAX);
         let memory = MemoryLimit {
@@ -173,13 +175,22 @@ impl Guest {
             is_exhausted: false,
         };
         let outbox = Outbox::default();
+        let host_call_bytes_max = match deployment.world() {
+            World::Consumer => limits::HOST_CALL_BYTES_MAX,
+            World::Lambda => limits::HOST_CALL_BYTES_LAMBDA_MAX,
+        };
         let mut store = Store::new(&engine, Self { wasi: wasi(&log), resources, memory, log, outbox, deployment });
         store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+        store.set_hostcall_fuel(host_call_bytes_max);
         store.set_max_component_handles(limits::HANDLES_MAX);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
+    }
+
+    /// What it is an instance of.
+    pub(super) fn deployment(&self) -> Arc<Deployment> {
+        Arc::clone(&self.deployment)
     }
 
     /// Whether it was refused memory.
@@ -213,6 +224,8 @@ impl WasiView for Guest {
 }
 
 impl host::types::Host for Guest {}
+
+impl invocation::Host for Guest {}
 
 impl host::log::Host for Guest {
     fn log(&mut self, level: host::log::Level, message: String) {

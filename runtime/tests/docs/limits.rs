@@ -152,6 +152,7 @@ fn functions_of_a_node() -> Vec<(&'static str, String)> {
         ("Records that a call emits", count(functions::EMITTED_RECORDS_PER_CALL_MAX)),
         ("Data and partition keys that a call emits", bytes(functions::EMITTED_BYTES_PER_CALL_MAX)),
         ("Streams that a function may emit to", count(node::EMIT_STREAMS_MAX)),
+        ("Response of a function of the world `lambda`", bytes(functions::RESPONSE_BYTES_MAX)),
         ("Text of a failure", bytes(functions::FAILURE_BYTES_MAX)),
         ("Compiled functions that are kept", bytes(functions::CACHE_BYTES_DEFAULT)),
     ]

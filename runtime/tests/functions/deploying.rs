@@ -30,7 +30,8 @@ async fn what_is_no_component_is_refused() {
 #[tokio::test]
 async fn a_component_of_another_world_is_told_what_is_missing() {
     let error = refused(guests::stranger()).await.to_string();
-    assert!(error.contains("it does not export the function 'handle', it exports 'wasi:cli/run@0.2."), "{error}");
+    let expected = "the component is of no world of a function: it exports neither 'handle' (tidemill:function/consumer) nor 'handle-event' (tidemill:function/lambda), it exports 'wasi:cli/run@0.2.";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[tokio::test]

@@ -31,6 +31,16 @@ pub(crate) fn impostor() -> Bytes {
     test_guest("impostor")
 }
 
+/// A handler of AWS Lambda's shape that does what its configuration's `mode` says.
+pub(crate) fn lambda_recorder() -> Bytes {
+    test_guest("lambda_recorder")
+}
+
+/// A component of both worlds.
+pub(crate) fn chimera() -> Bytes {
+    test_guest("chimera")
+}
+
 /// The example.
 pub(crate) fn alert() -> Bytes {
     static BUILT: OnceLock<()> = OnceLock::new();

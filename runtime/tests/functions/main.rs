@@ -5,5 +5,6 @@ mod calls;
 mod deploying;
 mod guests;
 mod instances;
+mod lambda;
 mod lines;
 mod setting;

@@ -75,7 +75,7 @@ fn decode<P, H: Handler<P>>(batch: wire::Batch) -> Result<Batch<H::Value>> {
 }
 
 /// An error and what caused it, in one line.
-fn describe(error: &Error) -> String {
+pub(crate) fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

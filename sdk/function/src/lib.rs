@@ -35,6 +35,8 @@
 //! * Whatever the function keeps in a `static` is there at the next batch of the same lane, unless the instance was
 //!   replaced meanwhile (after a panic or a timeout, or when a new version was deployed).
 //!
+//! Handlers of AWS Lambda, which take the event as JSON and return a response, are in [`lambda`].
+//!
 //! * [`testing`] delivers payloads to a handler natively, so that `cargo test` needs no node.
 //!
 //! This crate promises to be all that a function needs of Tidemill. It must not know how a node is made.
@@ -43,6 +45,7 @@ mod batch;
 mod bindings;
 pub mod config;
 mod handler;
+pub mod lambda;
 pub mod log;
 mod output;
 mod sequence;
@@ -65,6 +68,12 @@ pub mod export {
     pub use crate::bindings::tidemill::function::types::Batch;
     pub use crate::bindings::*;
     pub use crate::handler::handle;
+
+    pub mod lambda {
+        pub use crate::bindings::lambda::tidemill::function::invocation::Context;
+        pub use crate::bindings::lambda::*;
+        pub use crate::lambda::handle;
+    }
 }
 
 /// Makes a function the handler of this component: `handler!(on_quakes);`, once in a crate.
@@ -81,6 +90,28 @@ macro_rules! handler {
                 }
             }
     $crate::export::export!(Function with_types_in $crate::export);
+        };
+    };
+}
+
+/// Makes a function the handler of this component, which then is of the world `lambda`: `lambda_handler!(on_event);`, once in
+/// a crate, and instead of [`handler!`].
+///
+/// The function is `fn(E) -> Result<R>`, or one of the other shapes of a [`LambdaHandler`](lambda::LambdaHandler).
+#[macro_export]
+macro_rules! lambda_handler {
+    ($function:path) => {
+        const _: () = {
+            struct Function;
+            impl $crate::export::lambda::Guest for Function {
+                fn handle_event(
+                    event: ::std::vec::Vec<u8>,
+                    context: $crate::export::lambda::Context,
+                ) -> ::core::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
+                    $crate::export::lambda::handle(&$function, &event, context)
+                }
+            }
+    $crate::export::lambda::export!(Function with_types_in $crate::export::lambda);
         };
     };
 }

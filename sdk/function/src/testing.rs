@@ -29,12 +29,16 @@
 //! assert!(done.result.unwrap_err().contains("is not valid JSON"));
 //! ```
 
+mod lambda;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::bindings::tidemill::function::types as wire;
 use crate::handler::{Handler, handle};
+
+pub use lambda::{LambdaDelivery, LambdaDone};
 
 thread_local! {
     /// What a delivery on this thread has set and collected.
@@ -133,11 +137,16 @@ impl Delivery {
 
     /// Delivers the batch. A panic of the handler goes through, and fails the test.
     pub fn to<P, H: Handler<P>>(self, handler: &H) -> Done {
-        let before = CALL.replace(Some(Call { config: self.config, ..Call::default() }));
-        let result = handle(handler, self.batch);
-        let Call { log, emitted, .. } = CALL.replace(before).unwrap_or_default();
+        let (result, Call { log, emitted, .. }) = during(self.config, || handle(handler, self.batch));
         Done { result, log, emitted }
     }
+}
+
+/// Runs a handler with this configuration; what it returns, and what it said and emitted meanwhile.
+fn during<T>(config: BTreeMap<String, String>, handler: impl FnOnce() -> T) -> (T, Call) {
+    let before = CALL.replace(Some(Call { config, ..Call::default() }));
+    let result = handler();
+    (result, CALL.replace(before).unwrap_or_default())
 }
 
 /// What the delivery in work has configured.
