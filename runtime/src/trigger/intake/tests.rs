@@ -38,8 +38,8 @@ fn plain() -> Bytes {
     Bytes::from_static(b"plain")
 }
 
-fn intake(rules: TriggerRules, range: HashRange) -> Intake {
-    Intake::new(&rules, range)
+fn intake(rules: &TriggerRules, range: HashRange) -> Intake {
+    Intake::new(rules, range)
 }
 
 /// What lanes are offered: `lane@position data`, with a `.` behind a lane's last of its Kinesis record.
@@ -63,7 +63,7 @@ fn check(intake: &Intake, data: &[Bytes], expected: &[&str]) -> Found {
 
 #[test]
 fn aggregates_are_taken_apart() {
-    let one = intake(TriggerRules::default(), ALL);
+    let one = intake(&TriggerRules::default(), ALL);
     let expected = ["0@10 plain.", "0@20 1", "0@20 2", "0@20 3.", "0@30 plain."];
     assert_eq!(check(&one, &[plain(), from_hex(OF_A), plain()], &expected), Found::default());
     check(&one, &[], &[]);
@@ -71,7 +71,7 @@ fn aggregates_are_taken_apart() {
 
 #[test]
 fn user_records_go_to_the_lanes_of_their_keys() {
-    let two = intake(TriggerRules { parallelization: 3, ..TriggerRules::default() }, ALL);
+    let two = intake(&TriggerRules { parallelization: 3, ..TriggerRules::default() }, ALL);
     let lane = |key| lane_of(&PartitionKey::parse(key).unwrap(), 3);
     let (a, b) = (lane("a"), lane("b"));
     assert_ne!(a, b);
@@ -84,7 +84,7 @@ fn user_records_go_to_the_lanes_of_their_keys() {
 
 #[test]
 fn with_lambda_s_semantics_records_come_as_they_were_put() {
-    let lambda = intake(TriggerRules { semantics: Semantics::Lambda, ..TriggerRules::default() }, LOWER);
+    let lambda = intake(&TriggerRules { semantics: Semantics::Lambda, ..TriggerRules::default() }, LOWER);
     let data = [from_hex(OF_A), broken(), from_hex(OF_A_AND_B)];
     let (offers, found) = lambda.sort(records(&data), |_, _| true);
     let items = offers.into_iter().map(|offer| match offer.what {
@@ -96,7 +96,7 @@ fn with_lambda_s_semantics_records_come_as_they_were_put() {
 
 #[test]
 fn user_records_of_another_shard_are_delivered_and_counted() {
-    let lower = intake(TriggerRules::default(), LOWER);
+    let lower = intake(&TriggerRules::default(), LOWER);
     let found =
         check(&lower, &[from_hex(OF_A), from_hex(OF_A_AND_B)], &["0@10 1", "0@10 2", "0@10 3.", "0@20 4", "0@20 5."]);
     assert_eq!((found.misplaced, found.malformed), (2, 0));
@@ -106,7 +106,7 @@ fn user_records_of_another_shard_are_delivered_and_counted() {
 
 #[test]
 fn a_broken_aggregate_is_delivered_as_it_is_and_counted() {
-    let (offers, found) = intake(TriggerRules::default(), ALL).sort(records(&[plain(), broken()]), |_, _| true);
+    let (offers, found) = intake(&TriggerRules::default(), ALL).sort(records(&[plain(), broken()]), |_, _| true);
     assert_eq!((offers.len(), found.malformed, found.misplaced), (2, 1, 0));
     assert_eq!(found.last_malformed, Some((Position(20), Malformed::Digest)));
 }
@@ -114,7 +114,7 @@ fn a_broken_aggregate_is_delivered_as_it_is_and_counted() {
 #[test]
 fn the_filter_sees_user_records() {
     let filter = Filter::parse([r#"{"data": {"n": [1]}}"#]).unwrap();
-    let filtering = intake(TriggerRules { filter: Some(filter), ..TriggerRules::default() }, ALL);
+    let filtering = intake(&TriggerRules { filter: Some(filter), ..TriggerRules::default() }, ALL);
     let data = [Bytes::from_static(br#"{"n":1}"#), Bytes::from_static(br#"{"n":2}"#), plain(), from_hex(OF_A)];
     let expected =
         ["0@10 {\"n\":1}.", "0@20 filtered", "0@30 not JSON", "0@40 filtered", "0@40 filtered", "0@40 filtered"];
