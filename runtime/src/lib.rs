@@ -11,6 +11,7 @@ pub mod http;
 mod key_field;
 pub mod limits;
 pub mod node;
+mod outbound;
 pub mod pattern;
 pub mod status;
 pub mod tasks;

@@ -38,6 +38,20 @@ pub const RETENTION_MAX: Duration = Duration::from_hours(8760);
 pub const BATCH_RECORDS_MAX: usize = 10_000;
 /// Records of one batch unless the manifest says otherwise (Lambda).
 pub const BATCH_RECORDS_DEFAULT: usize = 100;
+/// How long a batch may wait for more records (Lambda: 300 s).
+pub const BATCH_WINDOW_MAX: Duration = Duration::from_mins(5);
+/// How often a failed batch may be delivered again, where that is limited (Lambda).
+pub const RETRIES_MAX: u32 = 10_000;
+/// The least age at which records may be given up (Lambda: 60 s).
+pub const RECORD_AGE_MIN: Duration = Duration::from_mins(1);
+/// The greatest (Lambda: 604,800 s).
+pub const RECORD_AGE_MAX: Duration = Duration::from_hours(168);
+/// The shortest tumbling window (Lambda: 1 s).
+pub const TUMBLING_WINDOW_MIN: Duration = Duration::from_secs(1);
+/// The longest (Lambda: 900 s).
+pub const TUMBLING_WINDOW_MAX: Duration = Duration::from_mins(15);
+/// Characters of the address that is told of records which were given up.
+pub const DESTINATION_URL_CHARS_MAX: usize = 2048;
 /// Data and partition keys of one batch, bytes (Lambda: 6 MB).
 pub const BATCH_BYTES_MAX: usize = 6_000_000;
 /// An event of a trigger with Lambda's semantics, bytes of JSON (Lambda: 6 MB).
@@ -48,6 +62,14 @@ pub const WINDOW_STATE_BYTES_MAX: usize = 1 << 20;
 pub const WINDOW_GRACE: Duration = Duration::from_secs(1);
 /// How often a trigger with Lambda's semantics tries to tell its destination of records that it gives up.
 pub const DESTINATION_ATTEMPTS_LAMBDA: u32 = 3;
+/// How long the receiver of a letter over HTTP may take, from the search for its address to the head of its answer.
+pub const DESTINATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// The head of a receiver's answer, bytes.
+pub const DESTINATION_HEAD_BYTES_MAX: usize = 64 << 10;
+/// What is read of a refusal's body, bytes.
+pub const DESTINATION_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Characters of a refusal's body that an error has.
+pub const DESTINATION_ANSWER_CHARS_MAX: usize = 200;
 /// The bound of the first retry's random wait.
 pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.

@@ -3,7 +3,9 @@
 //! Pollers write it, the command line and the metrics read it. It lives in memory and decides nothing. This module must
 //! not know of triggers' workings, HTTP or JSON.
 
+mod counts;
 mod log;
+mod phase;
 mod report;
 
 use std::collections::BTreeMap;
@@ -15,8 +17,10 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::sequence::SequenceNumber;
 use tidemill_stream::shard::ShardIndex;
 
+pub use self::counts::Counts;
 pub use self::log::{LogLineReport, LogReport};
-pub use self::report::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
+pub use self::phase::Phase;
+pub use self::report::{BlockedReport, FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 use crate::limits::STATUS_ERROR_CHARS_MAX;
 
 /// What a trigger is doing in a shard.
@@ -36,13 +40,15 @@ pub enum State {
     Finished,
     /// Somebody else moved its cursor; it delivers nothing until it is started anew.
     Stopped,
+    /// The manifest says that it shall not deliver; its place is kept.
+    Disabled,
 }
 
 impl State {
     /// Whether all is well: records are delivered, or it is not the shard's turn.
     pub const fn is_well(self) -> bool {
         match self {
-            Self::Running | Self::WaitingForParents | Self::Finished => true,
+            Self::Running | Self::WaitingForParents | Self::Finished | Self::Disabled => true,
             Self::Retrying | Self::WaitingForStream | Self::WaitingForFunction | Self::Stopped => false,
         }
     }
@@ -57,6 +63,7 @@ impl State {
             Self::WaitingForParents => "waiting for parents",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -100,67 +107,24 @@ pub struct ShardStatus {
     pub last_error: Option<LastError>,
     /// The last record that was processed.
     pub last_sequence_number: Option<SequenceNumber>,
-    /// Calls of the function, failed ones included.
-    pub invocations: u64,
-    /// Records that were processed.
-    pub records: u64,
-    /// Records that were read for delivery, those among them that the filter did not let pass, and those of these that are no
-    /// JSON though it asks for some.
-    pub polled: u64,
-    /// See [`ShardStatus::polled`].
-    pub filtered: u64,
-    /// See [`ShardStatus::polled`].
-    pub not_json: u64,
-    /// Records that the function was called with; one that is delivered twice counts twice.
-    pub invoked_records: u64,
-    /// Records of calls that failed, and records that the function reported.
-    pub failed_records: u64,
-    /// Records that were given up, and the destination knows of it.
-    pub set_aside: u64,
-    /// Records that were given up, and no destination knows of it.
-    pub dropped: u64,
-    /// Times that the destination could not be told.
-    pub destination_failures: u64,
     /// How old the last record of the last call was when it was made.
     pub iterator_age: Duration,
     /// What its lanes cannot get past, by lane.
     pub blocked: BTreeMap<usize, Blocked>,
-    /// Calls that failed, or whose outputs could not be put.
-    pub failures: u64,
-    /// Records that the function put on other streams.
-    pub emitted: u64,
-    /// Times that records had expired before they were delivered.
-    pub skips: u64,
-    /// Records that begin as aggregates and are none; they were delivered as they are.
-    pub malformed: u64,
-    /// User records that were left out with their aggregate, as one of it belongs to another shard.
-    pub misplaced: u64,
+    /// What has happened since the node started.
+    pub counts: Counts,
 }
 
 impl ShardStatus {
-    const fn new(state: State) -> Self {
+    fn new(state: State) -> Self {
         Self {
             state,
             pending_since: None,
             last_error: None,
             last_sequence_number: None,
-            invocations: 0,
-            records: 0,
-            polled: 0,
-            filtered: 0,
-            not_json: 0,
-            invoked_records: 0,
-            failed_records: 0,
-            set_aside: 0,
-            dropped: 0,
-            destination_failures: 0,
             iterator_age: Duration::ZERO,
             blocked: BTreeMap::new(),
-            failures: 0,
-            emitted: 0,
-            skips: 0,
-            malformed: 0,
-            misplaced: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -193,13 +157,21 @@ pub struct TriggerStatus {
     pub stream: String,
     /// The trigger's function.
     pub function: String,
+    /// In which phase of its life the trigger is.
+    pub phase: Phase,
     /// What it is doing.
     pub status: ShardStatus,
 }
 
 /// All rows. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<RowKey, Entry>>>);
+pub struct Board(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    entries: BTreeMap<RowKey, Entry>,
+    phases: BTreeMap<String, Phase>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -238,13 +210,29 @@ impl Board {
     pub fn row(&self, key: RowKey, stream: &str, function: &str, state: State) -> Row {
         let row = Row(Arc::new(Mutex::new(ShardStatus::new(state))));
         let entry = Entry { stream: stream.to_owned(), function: function.to_owned(), row: row.clone() };
-        self.0.lock().insert(key, entry);
+        self.0.lock().entries.insert(key, entry);
         row
+    }
+
+    /// In which phase of its life a trigger is from now on.
+    pub fn phase(&self, trigger: &str, phase: Phase) {
+        self.0.lock().phases.insert(trigger.to_owned(), phase);
+    }
+
+    /// In which phase of its life a trigger is, if it is known.
+    pub fn phase_of(&self, trigger: &str) -> Option<Phase> {
+        self.0.lock().phases.get(trigger).copied()
     }
 
     /// Takes away all rows of a trigger.
     pub fn forget(&self, trigger: &str) {
-        self.0.lock().retain(|key, _| key.trigger != trigger);
+        self.0.lock().entries.retain(|key, _| key.trigger != trigger);
+    }
+
+    /// The trigger is gone.
+    pub fn forget_wholly(&self, trigger: &str) {
+        self.forget(trigger);
+        self.0.lock().phases.remove(trigger);
     }
 
     /// All rows, by trigger and shard.
@@ -254,8 +242,9 @@ impl Board {
             key: key.clone(),
             stream: entry.stream.clone(),
             function: entry.function.clone(),
+            phase: rows.phases.get(&key.trigger).copied().unwrap_or_default(),
             status: entry.row.0.lock().clone(),
         };
-        rows.iter().map(read).collect()
+        rows.entries.iter().map(read).collect()
     }
 }

@@ -124,23 +124,51 @@ type Read<T> = fn(&TriggerStatus) -> T;
 
 impl TriggerMetrics {
     /// Names, what they mean, and where they are on the board. The exposition adds `_total`.
-    const COUNTERS: [(&'static str, &'static str, Read<u64>); 7] = [
-        ("trigger_invocations", "Calls of the function, failed ones included", |row| row.status.invocations),
-        ("trigger_records", "Records that were processed", |row| row.status.records),
-        ("trigger_failures", "Calls of the function that failed, or whose outputs could not be put", |row| {
-            row.status.failures
+    const COUNTERS: [(&'static str, &'static str, Read<u64>); 15] = [
+        ("trigger_invocations", "Calls of the function, failed ones included", |row| row.status.counts.invocations),
+        ("trigger_records", "Records that were processed", |row| row.status.counts.records),
+        (
+            "trigger_failures",
+            "Calls of the function that did not take all of their records, or whose outputs could not be put",
+            |row| row.status.counts.failures,
+        ),
+        ("trigger_emitted", "Records that the function put on other streams", |row| row.status.counts.emitted),
+        ("trigger_polled", "Records that were read for delivery", |row| row.status.counts.polled),
+        ("trigger_filtered", "Records that the filter did not let pass", |row| row.status.counts.filtered),
+        (
+            "trigger_not_json",
+            "Records that the filter did not let pass, as they are no JSON though it asks for some",
+            |row| row.status.counts.not_json,
+        ),
+        (
+            "trigger_invoked_records",
+            "Records that the function was called with; one that is delivered twice counts twice",
+            |row| row.status.counts.invoked_records,
+        ),
+        ("trigger_failed_records", "Records of calls that failed, and records that the function reported", |row| {
+            row.status.counts.failed_records
         }),
-        ("trigger_emitted", "Records that the function put on other streams", |row| row.status.emitted),
-        ("trigger_skips", "Times that records had expired before they were delivered", |row| row.status.skips),
+        ("trigger_set_aside", "Records that were given up, and the destination of failures knows of it", |row| {
+            row.status.counts.set_aside
+        }),
+        ("trigger_dropped", "Records that were given up, and no destination knows of it", |row| {
+            row.status.counts.dropped
+        }),
+        ("trigger_destination_failures", "Times that the destination of failures could not be told", |row| {
+            row.status.counts.destination_failures
+        }),
+        ("trigger_skips", "Times that records had expired before they were delivered", |row| row.status.counts.skips),
         ("trigger_malformed", "Records that begin as aggregates and are none; they are delivered as they are", |row| {
-            row.status.malformed
+            row.status.counts.malformed
         }),
         (
             "trigger_misplaced",
-            "User records that were left out, as their aggregate has records of another shard",
-            |row| row.status.misplaced,
+            "User records of aggregates that belong to another shard, in part or as a whole; they are delivered",
+            |row| row.status.counts.misplaced,
         ),
     ];
+    const ITERATOR_AGE: (&'static str, &'static str) =
+        ("trigger_iterator_age", "How old the last record of the last call was when it was made");
     const BEHIND: (&'static str, &'static str) =
         ("trigger_behind", "How long the oldest record that is known to wait has waited");
     const RUNNING: (&'static str, &'static str) = (
@@ -163,6 +191,11 @@ impl Collector for TriggerMetrics {
         let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
         for row in &rows {
             ConstGauge::new(row.status.behind(now).as_secs_f64()).encode(metric.encode_family(&labels(row))?)?;
+        }
+        let (name, help) = Self::ITERATOR_AGE;
+        let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for row in &rows {
+            ConstGauge::new(row.status.iterator_age.as_secs_f64()).encode(metric.encode_family(&labels(row))?)?;
         }
         let (name, help) = Self::RUNNING;
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -263,9 +296,9 @@ mod tests {
         let row = board.row(key, "orders", "score", State::Running);
         row.failed("no", 2, Timestamp::from_millis(4000));
         row.update(|status| {
-            status.invocations = 3;
-            status.failures = 2;
-            status.records = 7;
+            status.counts.invocations = 3;
+            status.counts.failures = 2;
+            status.counts.records = 7;
             status.pending_since = Some(Timestamp::from_millis(2500));
         });
         let mut registry = registry();

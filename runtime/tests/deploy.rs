@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidemill::deploy::{LoadError, Manifest, Semantics, ShardsSpec, Start, TokenSpec};
+use tidemill::deploy::{DestinationSpec, LoadError, Manifest, Semantics, ShardsSpec, Start, TokenSpec, TriggerRules};
 use tidemill::http::{Origin, Origins, TokenDigest};
 use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Timestamp;
+use tidemill_stream::name::StreamName;
 
 /// Every `golden/NAME.yaml` is refused with exactly the text in `golden/NAME.txt`.
 ///
@@ -75,6 +76,62 @@ triggers:
         (second.stream.as_str(), second.function.as_str(), second.rules.batch_records_max),
         ("plain", "tell", 100)
     );
+}
+
+/// The rules of a trigger with these fields; the manifest lies in `/home/shop`.
+fn rules(fields: &str) -> TriggerRules {
+    let text = format!(
+        "streams: {{ orders: , dead: }}\nfunctions: {{ f: {{ path: p }} }}\n\
+         triggers: [{{ name: t, stream: orders, function: f, start: latest, {fields} }}]"
+    );
+    Manifest::parse("f", Path::new("/home/shop"), &text).unwrap().triggers[0].rules.clone()
+}
+
+#[test]
+fn every_rule_of_a_trigger_is_read() {
+    let rules = rules(
+        "window: 1500ms, parallelization: 10, retries: 0, max_age: 7d, bisect: true, report_failures: true, \
+         filter: [{ data: { a: [1] } }, '{\"partitionKey\": [\"k\"]}'], on_failure: dead",
+    );
+    assert_eq!((rules.window, rules.parallelization), (Duration::from_millis(1500), 10));
+    assert_eq!((rules.retries_max, rules.age_max), (Some(0), Some(Duration::from_hours(168))));
+    assert!(rules.bisects && rules.reports_failures);
+    let filter = rules.filter.unwrap();
+    assert_eq!(filter.patterns(), [r#"{"data":{"a":[1]}}"#, r#"{"partitionKey": ["k"]}"#]);
+    assert_eq!(rules.on_failure, Some(DestinationSpec::Stream(StreamName::parse("dead").unwrap())));
+}
+
+#[test]
+fn the_rules_of_a_trigger_have_defaults() {
+    assert_eq!(rules(""), TriggerRules::default());
+    let written = "window: 0ms, parallelization: 1, retries: unlimited, max_age: unlimited, bisect: false, \
+                   report_failures: false, semantics: tidemill, batch_size: 100";
+    assert_eq!(rules(written), TriggerRules::default());
+    assert_eq!(rules("tumbling_window: 90s").tumbling_window, Some(Duration::from_secs(90)));
+    assert_eq!(rules("retries: 10000").retries_max, Some(10_000));
+}
+
+#[test]
+fn who_is_told_of_records_that_are_given_up_is_read() {
+    let told = |on_failure: &str| rules(&format!("on_failure: {on_failure}")).on_failure.unwrap();
+    let url = |url: &str, secret: Option<&str>| DestinationSpec::Url {
+        url: url.to_owned(),
+        secret_variable: secret.map(str::to_owned),
+    };
+    assert_eq!(told("{ stream: dead }"), told("dead"));
+    assert_eq!(told("{ folder: letters }"), DestinationSpec::Folder(PathBuf::from("/home/shop/letters")));
+    assert_eq!(told("{ folder: /var/letters }"), DestinationSpec::Folder(PathBuf::from("/var/letters")));
+    assert_eq!(told("{ url: 'http://[::1]:80/a?b=c' }"), url("http://[::1]:80/a?b=c", None));
+    assert_eq!(told("{ url: https://a, secret: A_1 }"), url("https://a", Some("A_1")));
+}
+
+#[test]
+fn a_trigger_may_be_switched_off() {
+    let text = "streams: { s: }\nfunctions: { f: { path: p } }\ntriggers:\n\
+                - { name: t, stream: s, function: f, start: latest, enabled: false }\n\
+                - { name: u, stream: s, function: f, start: latest }\n";
+    let manifest = Manifest::parse("f", Path::new(""), text).unwrap();
+    assert_eq!(manifest.triggers.iter().map(|trigger| trigger.is_enabled).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn steps(plan: &Plan) -> Vec<(Action, &str)> {
 }
 
 fn records(report: &Report) -> u64 {
-    report.triggers.iter().map(|trigger| trigger.records).sum()
+    report.triggers.iter().map(|trigger| trigger.counts.records).sum()
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn what_is_not_in_the_plan_is_not_touched() {
     assert_eq!(plan.unchanged, 3);
     assert!(!kept.has_changed().unwrap() && changed.has_changed().unwrap());
     let report = node.status();
-    let of = |trigger: &str| report.triggers.iter().find(|row| row.trigger == trigger).unwrap().records;
+    let of = |trigger: &str| report.triggers.iter().find(|row| row.trigger == trigger).unwrap().counts.records;
     assert_eq!((of("t"), of("u")), (2, 0), "a poller that was started again begins to count anew");
     node.stop().await;
 }
@@ -286,9 +286,9 @@ async fn a_failing_batch_is_shown_and_a_new_version_takes_it() {
     node.apply(&house.manifest(&manifest(1, "misbehave.wasm", "error"))).await.unwrap();
     let client = client(node.address());
     put(&client, &["poison", "fine"]).await;
-    let report = status_where(&client, |report| report.triggers[0].failures >= 2).await;
+    let report = status_where(&client, |report| report.triggers[0].counts.failures >= 2).await;
     let trigger = &report.triggers[0];
-    assert_eq!((trigger.state.as_str(), trigger.records), ("retrying", 0));
+    assert_eq!((trigger.state.as_str(), trigger.counts.records), ("retrying", 0));
     let last_error = trigger.last_error.clone().unwrap();
     assert!(last_error.message.contains("the poison failed the batch") && last_error.attempt >= 2, "{last_error:?}");
     node.apply(&house.manifest(&manifest(1, "misbehave.wasm", "ok"))).await.unwrap();
@@ -329,7 +329,7 @@ async fn the_program_serves_reads_its_manifest_again_and_stops_cleanly() {
     let address = node.ready().await;
     let client = client(address);
     put(&client, &["poison"]).await;
-    status_where(&client, |report| report.triggers[0].failures >= 1).await;
+    status_where(&client, |report| report.triggers[0].counts.failures >= 1).await;
 
     house.write_manifest("streams: { orders: { shard: 1 } }");
     node.signal("HUP");

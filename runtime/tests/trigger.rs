@@ -2,9 +2,19 @@
 
 #[path = "trigger/aggregated.rs"]
 mod aggregated;
+#[path = "trigger/given_up.rs"]
+mod given_up;
+#[path = "trigger/lanes.rs"]
+mod lanes;
 #[path = "trigger/lineage.rs"]
 mod lineage;
+#[path = "trigger/phases.rs"]
+mod phases;
 mod rig;
+#[path = "trigger/tumbling.rs"]
+mod tumbling;
+#[path = "trigger/windows.rs"]
+mod windows;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,8 +56,8 @@ async fn a_failed_batch_is_delivered_again_until_it_succeeds() {
     let (first, second) = (put[..100].to_vec(), put[100..].to_vec());
     let expected = [(1, first.clone()), (2, first.clone()), (3, first.clone()), (4, first), (1, second)];
     assert_eq!(attempts, expected);
-    let status = rig.status("t", 0, |status| status.records == 150).await;
-    assert_eq!((status.state, status.invocations, status.failures), (State::Running, 5, 3));
+    let status = rig.status("t", 0, |status| status.counts.records == 150).await;
+    assert_eq!((status.state, status.counts.invocations, status.counts.failures), (State::Running, 5, 3));
     let last_error = status.last_error.unwrap();
     assert_eq!((last_error.message.as_str(), last_error.attempt), ("the function failed: not yet", 3));
     assert!(status.last_sequence_number.is_some());
@@ -61,9 +71,9 @@ async fn a_shard_that_fails_holds_no_other() {
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
     let good = rig.count_in_shard("orders", 1).await;
     assert!((1..100).contains(&good), "both shards have records");
-    rig.status("t", 1, |status| status.records == good).await;
-    let bad = rig.status("t", 0, |status| status.failures >= 5).await;
-    assert_eq!((bad.state, bad.records), (State::Retrying, 0));
+    rig.status("t", 1, |status| status.counts.records == good).await;
+    let bad = rig.status("t", 0, |status| status.counts.failures >= 5).await;
+    assert_eq!((bad.state, bad.counts.records), (State::Retrying, 0));
     rig.clock.set(Timestamp::from_millis(rig::START_MS + 7000));
     assert_eq!(bad.behind(rig.clock.now()).as_secs(), 7, "the lag of a shard that is held grows with the time");
 }
@@ -80,12 +90,12 @@ async fn what_a_function_emits_is_there_before_its_batch_is_done() {
     }
     rig.put("orders", 7..8).await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    let status = rig.status("t", 0, |status| status.records == 1).await;
+    let status = rig.status("t", 0, |status| status.counts.records == 1).await;
     assert_eq!(
         (rig.data("alerts").await, rig.data("audit").await),
         (vec!["7".into(), "more".into()], vec!["seen".into()])
     );
-    assert_eq!((status.emitted, status.failures), (3, 0));
+    assert_eq!((status.counts.emitted, status.counts.failures), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,14 +105,14 @@ async fn a_batch_whose_outputs_cannot_be_put_is_delivered_again() {
     rig.create_stream("alerts", 1).await;
     rig.put("orders", 0..1).await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    let status = rig.status("t", 0, |status| status.failures >= 3).await;
-    assert_eq!((status.state, status.records, status.emitted), (State::Retrying, 0, 0));
+    let status = rig.status("t", 0, |status| status.counts.failures >= 3).await;
+    assert_eq!((status.state, status.counts.records, status.counts.emitted), (State::Retrying, 0, 0));
     let message = status.last_error.unwrap().message;
     assert!(message.starts_with("what the function emitted cannot be put on 'missing': "), "{message}");
     assert_eq!(rig.data("alerts").await, Vec::<String>::new(), "nothing is put while a stream is missing");
     rig.create_stream("missing", 1).await;
-    let status = rig.status("t", 0, |status| status.records == 1).await;
-    assert_eq!(status.emitted, 2);
+    let status = rig.status("t", 0, |status| status.counts.records == 1).await;
+    assert_eq!(status.counts.emitted, 2);
     assert_eq!((rig.data("alerts").await, rig.data("missing").await), (vec!["a".into()], vec!["b".into()]));
 }
 
@@ -168,7 +178,7 @@ async fn a_restart_goes_on_at_the_cursor() {
     rig.create_stream("orders", 1).await;
     rig.put("orders", 0..130).await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    rig.status("t", 0, |status| status.records == 130).await;
+    rig.status("t", 0, |status| status.counts.records == 130).await;
     let rig = rig.stopped().await;
     let later = rig.put("orders", 130..140).await;
     let rig = rig.restarted();
@@ -191,7 +201,7 @@ async fn a_batch_in_flight_at_the_stop_is_delivered_again() {
     hangs.store(false, Ordering::SeqCst);
     let rig = rig.restarted();
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    rig.status("t", 0, |status| status.records == 5).await;
+    rig.status("t", 0, |status| status.counts.records == 5).await;
     assert_eq!(rig.calls(2).await[1].data, put);
 }
 
@@ -218,12 +228,12 @@ async fn applying_the_same_again_changes_nothing() {
     rig.create_stream("orders", 1).await;
     rig.put("orders", 0..10).await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    rig.status("t", 0, |status| status.records == 10).await;
+    rig.status("t", 0, |status| status.counts.records == 10).await;
     let ids = rig.trigger_ids().await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
     assert_eq!(rig.trigger_ids().await, ids);
     let status = rig.status("t", 0, |_| true).await;
-    assert_eq!(status.records, 10, "the poller was not even started anew");
+    assert_eq!(status.counts.records, 10, "the poller was not even started anew");
     let later = rig.put("orders", 10..11).await;
     assert_eq!(rig::data_of(&rig.delivered(11).await)[10..], later);
 }
@@ -301,14 +311,14 @@ async fn records_that_expire_before_they_are_delivered_are_told_of_once() {
     let kept = rig.put("orders", 20..30).await;
     let rig = rig.restarted();
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    let status = rig.status("t", 0, |status| status.records == 10 && status.pending_since.is_none()).await;
-    assert_eq!((status.skips, status.failures), (1, 0));
+    let status = rig.status("t", 0, |status| status.counts.records == 10 && status.pending_since.is_none()).await;
+    assert_eq!((status.counts.skips, status.counts.failures), (1, 0));
     assert_eq!(rig::data_of(&rig.delivered(20).await)[10..], kept);
     // Nobody is told again by a trigger that starts behind them.
     let rig = rig.stopped().await.restarted();
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
     rig.put("orders", 30..40).await;
-    assert_eq!(rig.status("t", 0, |status| status.records == 10).await.skips, 0);
+    assert_eq!(rig.status("t", 0, |status| status.counts.records == 10).await.counts.skips, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -321,7 +331,7 @@ async fn a_trigger_whose_records_have_all_expired_moves_its_cursor_behind_them()
     rig.clock.set(rig.clock.now().plus(std::time::Duration::from_hours(25)));
     let rig = rig.restarted();
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    rig.status("t", 0, |status| status.skips == 1).await;
+    rig.status("t", 0, |status| status.counts.skips == 1).await;
     let id = TriggerId(rig.trigger_ids().await[0]);
     let stream = rig.store.streams().remove(0);
     let end = rig.store.position(&stream, ShardIndex(0), tidemill_stream::read::StartAt::Latest).await.unwrap();

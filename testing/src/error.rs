@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tidemill::deploy::{InvalidManifest, LoadError};
-use tidemill::status::TriggerReport;
+use tidemill::status::{Counts, TriggerReport};
 use tidemill_client::{ClientError, PutRecordsError};
 
 /// Why a node did not start, or a test did not find what it waited for.
@@ -71,7 +71,8 @@ impl fmt::Display for Situation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "triggers:{}", if self.triggers.is_empty() { " none" } else { "" })?;
         for row in &self.triggers {
-            let TriggerReport { trigger, state, invocations, records, failures, .. } = row;
+            let TriggerReport { trigger, state, counts, .. } = row;
+            let Counts { invocations, records, failures, .. } = counts;
             let shard = row.shard.as_deref().unwrap_or("(no shard)");
             writeln!(
                 f,

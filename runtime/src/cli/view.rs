@@ -167,10 +167,10 @@ impl<'a> Row<'a> {
         Self {
             trigger: &shard.trigger,
             state: &shard.state,
-            invocations: shard.invocations,
-            records: shard.records,
+            invocations: shard.counts.invocations,
+            records: shard.counts.records,
             behind_ms: shard.behind_ms,
-            failures: shard.failures,
+            failures: shard.counts.failures,
             error: shard.last_error.as_ref().filter(|_| !is_well).map(|error| error.message.as_str()),
         }
     }
@@ -203,7 +203,7 @@ mod tests {
     use tidemill_stream::clock::Timestamp;
 
     use super::*;
-    use crate::status::{LastErrorReport, StreamReport};
+    use crate::status::{Counts, LastErrorReport, StreamReport};
 
     fn shard(index: u32, state: &str, behind_ms: u64) -> TriggerReport {
         TriggerReport {
@@ -215,13 +215,10 @@ mod tests {
             behind_ms,
             last_error: Some(LastErrorReport { message: "a drill".repeat(20), attempt: 2, at_ms: 0 }),
             last_sequence_number: None,
-            invocations: 3,
-            records: 40,
-            failures: 1,
-            emitted: 0,
-            skips: 0,
-            malformed: 0,
-            misplaced: 0,
+            phase: "Enabled".to_owned(),
+            iterator_age_ms: 0,
+            blocked: Vec::new(),
+            counts: Counts { invocations: 3, records: 40, failures: 1, ..Counts::default() },
         }
     }
 

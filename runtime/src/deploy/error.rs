@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::pattern::Fault;
+
 /// A line and a column, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -150,6 +152,24 @@ pub enum Problem {
         /// The most.
         max: String,
     },
+    /// Lambda's way to say that there is no limit.
+    #[error("{what} is -1, as AWS Lambda writes it; write {word}, or leave it out ({otherwise})")]
+    MinusOne {
+        /// Which value.
+        what: String,
+        /// What says it here.
+        word: &'static str,
+        /// What it means.
+        otherwise: &'static str,
+    },
+    /// A duration that is no whole number of seconds.
+    #[error("{what} is {given}; it must be a whole number of seconds")]
+    Seconds {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: String,
+    },
     /// A name with characters that are not allowed.
     #[error("{message}")]
     Name {
@@ -188,6 +208,51 @@ pub enum Problem {
         /// What was given.
         given: String,
     },
+    /// Several lanes for a trigger whose windows have one state.
+    #[error(
+        "{what} is {given}, but a tumbling window has one state, for all keys of a shard: leave out 'parallelization' or \
+         'tumbling_window'"
+    )]
+    OneState {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: u64,
+    },
+    /// A pattern that is none.
+    #[error("{what}{}: {fault}", if path.is_empty() { String::new() } else { format!(", at {path}") })]
+    Pattern {
+        /// Which pattern.
+        what: String,
+        /// Where in it, such as `data.order.type[0].prefix`; empty for the pattern as a whole.
+        path: String,
+        /// What is wrong there, and what would be right.
+        fault: Fault,
+    },
+    /// Who is told of records that are given up, not said in one way.
+    #[error("{within} has {}; write one of 'stream', 'folder' and 'url'", given_list(given))]
+    Destination {
+        /// The part.
+        within: String,
+        /// Those that were given.
+        given: Vec<&'static str>,
+    },
+    /// A secret without an address.
+    #[error("{what} signs requests to 'url', which is not there; leave it out")]
+    Unsigned {
+        /// Which value.
+        what: String,
+    },
+    /// An address that is none.
+    #[error("{what} is '{given}'; it must be an address like https://hooks.example.com/orders: {rule}")]
+    Url {
+        /// Which value.
+        what: String,
+        /// What was given.
+        given: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
     /// A number of shards for a stream that sets its own.
     #[error("{what} is of no use with 'mode: on-demand', in which the node sets it; leave one of the two out")]
     ShardsOnDemand {
@@ -220,6 +285,13 @@ pub enum Problem {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|nearest| format!(" (did you mean '{nearest}'?)")).unwrap_or_default()
+}
+
+fn given_list(given: &[&str]) -> String {
+    if given.is_empty() {
+        return "nothing".to_owned();
+    }
+    given.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" and ")
 }
 
 fn fields_list(legal: &[String]) -> String {

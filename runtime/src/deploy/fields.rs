@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::{Mistake, Place, Problem};
-use super::legal::{Legal, Plain, Ranged};
+use super::legal::{Bounded, Flag, Legal, Plain, Ranged};
 use super::tree::{Name, Node, Value};
 use super::units;
 
@@ -67,32 +67,78 @@ impl<'a> Part<'a> {
 
     /// A whole number; the default where it is left out, or noted to be wrong.
     pub(super) fn count(&self, field: &Ranged<u64>, mistakes: &mut Mistakes) -> u64 {
-        let Some(node) = self.get(field.name) else { return field.default };
+        let range = Range { name: field.name, min: field.min, max: field.max, example: field.example };
+        self.number(&range, "a whole number", mistakes).unwrap_or(field.default)
+    }
+
+    /// A whole number, if there is one that is right.
+    pub(super) fn count_or_none(&self, field: &Bounded<u64>, mistakes: &mut Mistakes) -> Option<u64> {
+        if self.says_none(field, mistakes) {
+            return None;
+        }
+        let range = Range { name: field.name, min: field.min, max: field.max, example: field.example };
+        let expected = if field.word.is_some() { "a whole number, or unlimited" } else { "a whole number" };
+        self.number(&range, expected, mistakes)
+    }
+
+    fn number(&self, field: &Range<u64>, expected: &'static str, mistakes: &mut Mistakes) -> Option<u64> {
+        let node = self.get(field.name)?;
         // A number that is too large for an integer is read as one with a fraction, which it has not.
         let (given, number) = match node.value {
             Value::Integer(given) => (given.to_string(), u64::try_from(given).ok()),
             Value::Float(given) if given.is_finite() && given.fract() == 0.0 => (given.to_string(), None),
             ref other => {
-                mistakes.note(node.place, wrong_type(self.what(field.name), "a whole number", other));
-                return field.default;
+                mistakes.note(node.place, wrong_type(self.what(field.name), expected, other));
+                return None;
             }
         };
-        number.filter(|number| (field.min..=field.max).contains(number)).unwrap_or_else(|| {
+        let number = number.filter(|number| (field.min..=field.max).contains(number));
+        if number.is_none() {
             let (min, max) = (field.min.to_string(), field.max.to_string());
             mistakes.note(node.place, Problem::Range { what: self.what(field.name), given, min, max });
-            field.default
-        })
+        }
+        number
+    }
+
+    /// Whether the field says that it has no value, or is noted to mean that in Lambda's words.
+    fn says_none<T>(&self, field: &Bounded<T>, mistakes: &mut Mistakes) -> bool {
+        let Some(word) = field.word else { return false };
+        let Some(node) = self.get(field.name) else { return true };
+        let is_minus_one = match &node.value {
+            Value::Integer(number) => *number == -1,
+            Value::Text(text) => text == "-1",
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
+        };
+        if is_minus_one {
+            let (what, otherwise) = (self.what(field.name), field.otherwise);
+            mistakes.note(node.place, Problem::MinusOne { what, word, otherwise });
+        }
+        is_minus_one || matches!(&node.value, Value::Text(text) if text == word)
+    }
+
+    /// Whether something is so; the default where it is left out, or noted to be wrong.
+    pub(super) fn flag(&self, field: &Flag, mistakes: &mut Mistakes) -> bool {
+        let Some(node) = self.get(field.name) else { return field.default };
+        if let Value::Bool(given) = node.value {
+            return given;
+        }
+        mistakes.note(node.place, wrong_type(self.what(field.name), "true or false", &node.value));
+        field.default
     }
 
     /// A duration; the default where it is left out, or noted to be wrong.
     pub(super) fn duration(&self, field: &Ranged<Duration>, mistakes: &mut Mistakes) -> Duration {
-        let amount = Amount {
-            read: units::duration,
-            print: units::print_duration,
-            units: units::DURATION_UNITS,
-            expected: "a duration like 5s",
-        };
-        self.amount(field, &amount, mistakes).unwrap_or(field.default)
+        let range = Range { name: field.name, min: field.min, max: field.max, example: field.example };
+        self.amount(&range, &DURATION, mistakes).unwrap_or(field.default)
+    }
+
+    /// A duration, if there is one that is right.
+    pub(super) fn duration_or_none(&self, field: &Bounded<Duration>, mistakes: &mut Mistakes) -> Option<Duration> {
+        if self.says_none(field, mistakes) {
+            return None;
+        }
+        let range = Range { name: field.name, min: field.min, max: field.max, example: field.example };
+        self.amount(&range, &DURATION, mistakes)
     }
 
     /// A size in bytes; the default where it is left out, or noted to be wrong.
@@ -103,15 +149,11 @@ impl<'a> Part<'a> {
             units: units::SIZE_UNITS,
             expected: "a size like 64MiB",
         };
-        self.amount(field, &amount, mistakes).unwrap_or(field.default)
+        let range = Range { name: field.name, min: field.min, max: field.max, example: field.example };
+        self.amount(&range, &amount, mistakes).unwrap_or(field.default)
     }
 
-    fn amount<T: Copy + PartialOrd>(
-        &self,
-        field: &Ranged<T>,
-        amount: &Amount<T>,
-        mistakes: &mut Mistakes,
-    ) -> Option<T> {
+    fn amount<T: Copy + PartialOrd>(&self, field: &Range<T>, amount: &Amount<T>, mistakes: &mut Mistakes) -> Option<T> {
         let node = self.get(field.name)?;
         let what = self.what(field.name);
         let given = match &node.value {
@@ -136,12 +178,27 @@ impl<'a> Part<'a> {
     }
 }
 
+/// What a field's value must lie in.
+struct Range<T> {
+    name: &'static str,
+    min: T,
+    max: T,
+    example: &'static str,
+}
+
 struct Amount<T> {
     read: fn(&str) -> Option<T>,
     print: fn(T) -> String,
     units: &'static str,
     expected: &'static str,
 }
+
+const DURATION: Amount<Duration> = Amount {
+    read: units::duration,
+    print: units::print_duration,
+    units: units::DURATION_UNITS,
+    expected: "a duration like 5s",
+};
 
 /// The entries of a map; nothing at all is an empty one.
 pub(super) fn entries<'a>(node: &'a Node, what: &str, mistakes: &mut Mistakes) -> Option<&'a [(Name, Node)]> {

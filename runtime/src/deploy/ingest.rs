@@ -52,7 +52,8 @@ fn token(node: &Node, mistakes: &mut Mistakes) -> Option<TokenSpec> {
     }
 }
 
-fn variable(name: &str, place: Place, mistakes: &mut Mistakes) -> Option<String> {
+/// The name of an environment variable, or a note that it is none.
+pub(super) fn variable(name: &str, place: Place, mistakes: &mut Mistakes) -> Option<String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let is_legal = (1..=VARIABLE_NAME_CHARS_MAX).contains(&name.len())
         && name.bytes().all(legal)

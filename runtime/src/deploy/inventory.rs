@@ -1,12 +1,15 @@
 //! What a node has, or shall have, as plain settings: two of these can be compared, and sent.
 //!
-//! It names tokens, and never holds one. It must not know the store, HTTP, or how anything is brought about.
+//! It names tokens and secrets, and never holds one. It must not know the store, HTTP, or how anything is brought about.
+
+mod trigger;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IngestSpec, Manifest, Semantics, ShardsSpec, StreamSpec, TokenSpec, TriggerSpec};
+pub use self::trigger::{DestinationItem, RulesItem, TriggerItem};
+use super::{IngestSpec, Manifest, ShardsSpec, StreamSpec, TokenSpec};
 use crate::functions::{FunctionName, FunctionSettings, Version};
 use crate::http::Origins;
 
@@ -49,22 +52,6 @@ pub struct FunctionItem {
     pub config: BTreeMap<String, String>,
     /// The streams that it may emit to.
     pub emit: Vec<String>,
-}
-
-/// A trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerItem {
-    /// Its stream.
-    pub stream: String,
-    /// Its function.
-    pub function: String,
-    /// `trim-horizon`, `latest` or a time.
-    pub start: String,
-    /// Records of one batch at most. A node that has started knows it once it has applied its manifest.
-    pub batch_size: Option<u64>,
-    /// Whose rules it follows, if not Tidemill's: `lambda`. Known when `batch_size` is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub semantics: Option<String>,
 }
 
 /// Who may put over plain HTTP.
@@ -114,23 +101,6 @@ impl FunctionItem {
             timeout_ms: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
             config: settings.config.clone(),
             emit: settings.emit.iter().map(|stream| stream.as_str().to_owned()).collect(),
-        }
-    }
-}
-
-impl TriggerItem {
-    /// Of all triggers of a manifest.
-    pub fn by_name(specs: &[TriggerSpec]) -> BTreeMap<String, Self> {
-        specs.iter().map(|spec| (spec.name.clone(), Self::of(spec))).collect()
-    }
-
-    fn of(spec: &TriggerSpec) -> Self {
-        Self {
-            stream: spec.stream.as_str().to_owned(),
-            function: spec.function.to_string(),
-            start: spec.start.to_string(),
-            batch_size: Some(spec.rules.batch_records_max as u64),
-            semantics: (spec.rules.semantics != Semantics::default()).then(|| spec.rules.semantics.name().to_owned()),
         }
     }
 }

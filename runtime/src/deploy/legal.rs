@@ -2,15 +2,16 @@
 //!
 //! The reader reads by these tables and `docs/manifest.md` is written from them: so neither says what the other does not.
 
+pub(super) mod trigger;
+
 use std::time::Duration;
 
 use tidemill_stream::limits::{RETENTION_DEFAULT, SHARDS_PER_STREAM_MAX};
 
 use crate::functions::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::limits::{
-    BATCH_RECORDS_DEFAULT, BATCH_RECORDS_MAX, EMIT_STREAMS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX,
-    RETENTION_BYTES_MAX, RETENTION_BYTES_MIN, RETENTION_MAX, RETENTION_MIN, TRIGGER_NAME_CHARS_MAX,
-    VARIABLE_NAME_CHARS_MAX,
+    EMIT_STREAMS_MAX, INGEST_ORIGINS_MAX, INGEST_TOKENS_MAX, RETENTION_BYTES_MAX, RETENTION_BYTES_MIN, RETENTION_MAX,
+    RETENTION_MIN, VARIABLE_NAME_CHARS_MAX,
 };
 
 /// The fields that a part of a manifest may have.
@@ -39,6 +40,12 @@ pub(super) enum Takes {
     Duration(&'static Ranged<Duration>),
     /// A number with a unit of size; bytes.
     Size(&'static Ranged<u64>),
+    /// A whole number that may be left out.
+    CountOrNone(&'static Bounded<u64>),
+    /// A number with a unit of time that may be left out.
+    DurationOrNone(&'static Bounded<Duration>),
+    /// Whether something is so.
+    Flag(&'static Flag),
     /// Anything else.
     Other(&'static Plain),
 }
@@ -54,6 +61,28 @@ pub(super) struct Ranged<T> {
     pub(super) max: T,
     /// What it is when it is left out.
     pub(super) default: T,
+    pub(super) example: &'static str,
+}
+
+/// A field whose value lies in a range, and which has none when it is left out.
+#[derive(Debug)]
+pub(super) struct Bounded<T> {
+    pub(super) name: &'static str,
+    pub(super) min: T,
+    pub(super) max: T,
+    /// The word that says that it has none, if there is such a word.
+    pub(super) word: Option<&'static str>,
+    /// What holds then, in words.
+    pub(super) otherwise: &'static str,
+    pub(super) example: &'static str,
+}
+
+/// A field that is true or false.
+#[derive(Debug)]
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    /// What it is when it is left out.
+    pub(super) default: bool,
     pub(super) example: &'static str,
 }
 
@@ -81,6 +110,18 @@ impl Field {
         Self { takes: Takes::Size(of), about }
     }
 
+    const fn count_or_none(of: &'static Bounded<u64>, about: &'static str) -> Self {
+        Self { takes: Takes::CountOrNone(of), about }
+    }
+
+    const fn duration_or_none(of: &'static Bounded<Duration>, about: &'static str) -> Self {
+        Self { takes: Takes::DurationOrNone(of), about }
+    }
+
+    const fn flag(of: &'static Flag, about: &'static str) -> Self {
+        Self { takes: Takes::Flag(of), about }
+    }
+
     const fn other(of: &'static Plain, about: &'static str) -> Self {
         Self { takes: Takes::Other(of), about }
     }
@@ -89,6 +130,9 @@ impl Field {
         match &self.takes {
             Takes::Count(ranged) | Takes::Size(ranged) => ranged.name,
             Takes::Duration(ranged) => ranged.name,
+            Takes::CountOrNone(bounded) => bounded.name,
+            Takes::DurationOrNone(bounded) => bounded.name,
+            Takes::Flag(flag) => flag.name,
             Takes::Other(plain) => plain.name,
         }
     }
@@ -97,6 +141,9 @@ impl Field {
         match &self.takes {
             Takes::Count(ranged) | Takes::Size(ranged) => ranged.example,
             Takes::Duration(ranged) => ranged.example,
+            Takes::CountOrNone(bounded) => bounded.example,
+            Takes::DurationOrNone(bounded) => bounded.example,
+            Takes::Flag(flag) => flag.example,
             Takes::Other(plain) => plain.example,
         }
     }
@@ -233,52 +280,6 @@ pub(super) const ALLOW: Legal = Legal {
     planned: &[("http", "functions cannot call out")],
 };
 
-/// What a trigger's name has.
-pub(super) const TRIGGER_NAME_RULE: &str = "1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'";
-
-pub(super) const NAME: Plain = needed("name", "a name that no other trigger has", "score-orders");
-pub(super) const STREAM_NAME: Plain = needed("stream", "the name of a stream in this manifest", "orders");
-pub(super) const FUNCTION_NAME: Plain = needed("function", "the name of a function in this manifest", "score");
-pub(super) const START: Plain =
-    needed("start", "`trim-horizon`, `latest`, or a time like `2026-11-22T00:00:00Z`", "trim-horizon");
-pub(super) const BATCH_SIZE: Ranged<u64> = Ranged {
-    name: "batch_size",
-    min: 1,
-    max: BATCH_RECORDS_MAX as u64,
-    default: BATCH_RECORDS_DEFAULT as u64,
-    example: "100",
-};
-
-pub(super) const SEMANTICS: Plain = optional("semantics", "`tidemill` or `lambda`", "`tidemill`", "tidemill");
-
-/// A trigger.
-pub(super) const TRIGGER: Legal = Legal {
-    fields: &[
-        Field::other(&NAME, "How far it has come is remembered under this name: another name begins anew."),
-        Field::other(&STREAM_NAME, "Whose records it delivers. Another stream begins anew."),
-        Field::other(&FUNCTION_NAME, "What it calls. With another function it goes on where it is."),
-        Field::other(
-            &START,
-            "Where it begins when it is created: at the oldest record, behind the newest, or at the first record that \
-             arrived at a time or later. Another start begins anew.",
-        ),
-        Field::count(&BATCH_SIZE, "Records of one call at most. A call never waits for more."),
-        Field::other(
-            &SEMANTICS,
-            "Whose rules it follows. With `tidemill` the function gets the user records of aggregated records, as the Kinesis \
-             Producer Library puts them; with `lambda` every record as it was put \
-             ([Aggregated records](functions.md#aggregated-records)).",
-        ),
-    ],
-    planned: &[
-        ("window", "a batch is delivered as soon as there are records"),
-        ("parallelization", "each shard delivers one batch at a time"),
-        ("retries", "a failed batch is retried until it succeeds"),
-        ("on_failure", "a failed batch is retried until it succeeds"),
-        ("filter", "every record is delivered"),
-    ],
-};
-
 /// A list that has no room for more says so with these.
 pub(super) const TOKENS_MAX: usize = INGEST_TOKENS_MAX;
 /// The same of origins.
@@ -330,5 +331,4 @@ pub(super) const CORS: Legal =
 const _: () = assert!(
     INGEST_TOKENS_MAX == 100 && INGEST_ORIGINS_MAX == 100 && EMIT_STREAMS_MAX == 100 && VARIABLE_NAME_CHARS_MAX == 128
 );
-const _: () = assert!(TRIGGER_NAME_CHARS_MAX == 64);
 const _: () = assert!(crate::functions::limits::CONFIG_BYTES_MAX == 64 << 10);

@@ -14,6 +14,7 @@ mod reference;
 mod tree;
 mod trigger;
 mod units;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -24,7 +25,7 @@ use tidemill_stream::capacity::Capacity;
 use tidemill_stream::name::StreamName;
 
 pub use self::error::{InvalidManifest, LoadError, Mistake, Place, Problem};
-pub use self::inventory::{FunctionItem, IngestItem, Inventory, StreamItem, TriggerItem};
+pub use self::inventory::{DestinationItem, FunctionItem, IngestItem, Inventory, RulesItem, StreamItem, TriggerItem};
 pub use self::plan::{Action, Kind, Plan, Setting, Step};
 pub use self::reference::reference;
 pub use self::trigger::{DestinationSpec, Semantics, Start, TriggerRules, TriggerSpec};
@@ -126,21 +127,6 @@ impl Manifest {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self::parse(&path.display().to_string(), folder, &text)?)
-    }
-
-    /// What is right and yet likely not meant.
-    pub fn warnings(&self) -> Vec<String> {
-        let loops = |trigger: &TriggerSpec| {
-            let function = self.functions.iter().find(|function| function.name == trigger.function)?;
-            function.emit.contains(&trigger.stream).then(|| {
-                let (name, TriggerSpec { function, stream, .. }) = (&trigger.name, trigger);
-                format!(
-                    "the trigger '{name}' gives '{function}' the records of '{stream}', to which it may emit: what it \
-                     emits there comes back to it; unless it ends that by itself, it goes on for ever and fills the disk"
-                )
-            })
-        };
-        self.triggers.iter().filter_map(loops).collect()
     }
 
     /// Checks a text. `file` is what errors call it; paths in it are seen from `folder`.

@@ -3,6 +3,7 @@
 //! This is pure. A plan never deletes a stream: what the manifest does not name stays, with its data. A plan can hold
 //! what cannot be done; then nothing of it is. It must not know how a step is carried out, nor where it is shown.
 
+mod trigger;
 mod words;
 
 use std::collections::BTreeMap;
@@ -121,17 +122,15 @@ impl Plan {
 
     fn triggers(&mut self, has: &Inventory, wanted: &Inventory) {
         let known = |(name, item): (&String, &TriggerItem)| {
-            let mut known = item.clone();
-            if let Some(wanted) = wanted.triggers.get(name).filter(|_| item.batch_size.is_none()) {
-                (known.batch_size, known.semantics) = (wanted.batch_size, wanted.semantics.clone());
-            }
+            let known = wanted.triggers.get(name).map_or_else(|| item.clone(), |wanted| item.completed(wanted));
             (name.clone(), known)
         };
         let there = has.triggers.iter().map(known).collect();
         let first = self.steps.len();
-        self.compare(Kind::Trigger, &there, &wanted.triggers, words::trigger);
+        self.compare(Kind::Trigger, &there, &wanted.triggers, trigger::words);
         for step in self.steps.iter_mut().skip(first) {
-            step.note = words::of_trigger(step, wanted.triggers.get(&step.name));
+            trigger::name_defaults(step);
+            step.note = trigger::follows(step, wanted.triggers.get(&step.name));
         }
         self.made_anew(has, wanted, &there);
     }

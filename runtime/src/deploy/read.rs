@@ -1,24 +1,26 @@
 //! From the tree to the manifest: reads all of it and collects every mistake.
 
+mod destination;
+mod filter;
+mod trigger;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_saphyr::Spanned;
 use tidemill_stream::capacity::Capacity;
-use tidemill_stream::clock::Timestamp;
 use tidemill_stream::name::StreamName;
 
 use super::error::{Mistake, Place, Problem};
-use super::fields::{Mistakes, Part, entries, items, nearest, text, wrong_type};
+use super::fields::{Mistakes, Part, entries, items, nearest, text};
+use super::legal::trigger::STREAM_NAME;
 use super::legal::{
-    ALLOW, ALLOW_SECTION, BATCH_SIZE, CAPACITY, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTION_NAME, FUNCTIONS, MANIFEST,
-    MEMORY, MODE, NAME, NO_LIMIT, PATH, Plain, RETENTION, RETENTION_BYTES, SEMANTICS, SHARDS, START, STREAM,
-    STREAM_NAME, STREAMS, TIMEOUT, TRIGGER, TRIGGER_NAME_RULE, TRIGGERS,
+    ALLOW, ALLOW_SECTION, CAPACITY, CONFIG, EMIT, EMIT_MAX, FUNCTION, FUNCTIONS, MANIFEST, MEMORY, MODE, NO_LIMIT,
+    PATH, Plain, RETENTION, RETENTION_BYTES, SHARDS, STREAM, STREAMS, TIMEOUT,
 };
 use super::tree::{Name, Node, Value};
-use super::{FunctionSpec, Manifest, Semantics, ShardsSpec, Start, StreamSpec, TriggerRules, TriggerSpec};
+use super::{FunctionSpec, Manifest, ShardsSpec, StreamSpec};
 use crate::functions::FunctionName;
-use crate::limits;
 
 /// Reads a manifest, or all that is wrong with it.
 pub(super) fn manifest(folder: &Path, yaml: &str) -> Result<Manifest, Vec<Mistake>> {
@@ -34,7 +36,8 @@ fn tree(yaml: &str) -> Result<Node, Vec<Mistake>> {
     if yaml.trim().is_empty() {
         return Ok(Node { place: Place::START, value: Value::Null });
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    // `on`, `yes` and `n` are texts, as in YAML 1.2: patterns and configurations have them as values.
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Spanned<Value>>(yaml, options)
         .map(Node::from)
         .map_err(|error| vec![unreadable(&error)])
@@ -71,7 +74,7 @@ fn sections(folder: &Path, part: &Part<'_>, mistakes: &mut Mistakes) -> Manifest
     Manifest {
         streams: streams.iter().filter_map(|(name, node)| stream(name, node, mistakes)).collect(),
         functions: functions.iter().filter_map(|(name, node)| function(folder, name, node, &known, mistakes)).collect(),
-        triggers: triggers(part, &known, mistakes),
+        triggers: trigger::triggers(folder, part, &known, mistakes),
         ingest: super::ingest::ingest(part, mistakes),
     }
 }
@@ -182,82 +185,6 @@ struct Known<'a> {
     functions: &'a [(Name, Node)],
 }
 
-fn triggers(part: &Part<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<TriggerSpec> {
-    let Some(node) = part.get(TRIGGERS.name) else { return Vec::new() };
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        Value::Null => &[],
-        other => {
-            mistakes.note(
-                node.place,
-                wrong_type(part.what(TRIGGERS.name), "a list (each item begins with '- name:')", other),
-            );
-            &[]
-        }
-    };
-    let mut lines = BTreeMap::new();
-    items.iter().filter_map(|item| trigger(item, known, &mut lines, mistakes)).collect()
-}
-
-/// `lines` holds the line of each trigger name seen so far.
-fn trigger<'a>(
-    node: &'a Node,
-    known: &Known<'_>,
-    lines: &mut BTreeMap<&'a str, u64>,
-    mistakes: &mut Mistakes,
-) -> Option<TriggerSpec> {
-    let part = Part::open(node, trigger_within(node), &TRIGGER, mistakes)?;
-    let name = part.need(&NAME, mistakes).and_then(|node| trigger_name(&part, node, lines, mistakes));
-    let stream = part.need(&STREAM_NAME, mistakes);
-    let stream = stream.and_then(|node| reference(&part, STREAM_NAME.name, node, known.streams, mistakes));
-    let function = part.need(&FUNCTION_NAME, mistakes);
-    let function = function.and_then(|node| reference(&part, FUNCTION_NAME.name, node, known.functions, mistakes));
-    let start = part.need(&START, mistakes).and_then(|node| start(&part, node, mistakes));
-    let batch_records_max = usize::try_from(part.count(&BATCH_SIZE, mistakes)).unwrap_or(usize::MAX);
-    let semantics = semantics(&part, mistakes);
-    Some(TriggerSpec {
-        name: name?.to_owned(),
-        stream: StreamName::parse(stream?).ok()?, // an illegal name was noted where the stream is
-        function: FunctionName::parse(function?).ok()?, // so was this
-        start: start?,
-        is_enabled: true,
-        rules: TriggerRules { semantics, batch_records_max, ..TriggerRules::default() },
-    })
-}
-
-fn semantics(part: &Part<'_>, mistakes: &mut Mistakes) -> Semantics {
-    let Some(node) = part.get(SEMANTICS.name) else { return Semantics::default() };
-    let Some(given) = text(node, part.what(SEMANTICS.name), mistakes) else { return Semantics::default() };
-    let semantics = Semantics::parse(given);
-    if semantics.is_none() {
-        mistakes.note(node.place, Problem::Semantics { what: part.what(SEMANTICS.name), given: given.to_owned() });
-    }
-    semantics.unwrap_or_default()
-}
-
-/// How messages call a trigger: by its name, if it has one.
-fn trigger_within(node: &Node) -> String {
-    let Value::Map(entries) = &node.value else { return "a trigger".to_owned() };
-    let name = entries.iter().find(|(name, _)| name.text == NAME.name).map(|(_, node)| &node.value);
-    if let Some(Value::Text(name)) = name { format!("trigger '{name}'") } else { "a trigger".to_owned() }
-}
-
-fn trigger_name<'a>(
-    part: &Part<'_>,
-    node: &'a Node,
-    lines: &mut BTreeMap<&'a str, u64>,
-    mistakes: &mut Mistakes,
-) -> Option<&'a str> {
-    let name = text(node, part.what(NAME.name), mistakes)?;
-    check_trigger_name(name, node.place, mistakes);
-    if let Some(first_line) = lines.get(name) {
-        mistakes.note(node.place, Problem::Duplicate { name: name.to_owned(), first_line: *first_line });
-        return None;
-    }
-    lines.insert(name, node.place.line);
-    Some(name)
-}
-
 /// The name of a stream or function that must be in the manifest.
 fn reference<'a>(
     part: &Part<'_>,
@@ -267,44 +194,28 @@ fn reference<'a>(
     mistakes: &mut Mistakes,
 ) -> Option<&'a str> {
     let name = text(node, part.what(kind), mistakes)?;
+    is_known(&part.within, kind, (name, node.place), known, mistakes).then_some(name)
+}
+
+/// Whether a name is in the manifest, or a note that it is not.
+fn is_known(
+    within: &str,
+    kind: &'static str,
+    (name, place): (&str, Place),
+    known: &[(Name, Node)],
+    mistakes: &mut Mistakes,
+) -> bool {
     let names = || known.iter().map(|(name, _)| name.text.as_str());
     if names().any(|known| known == name) {
-        return Some(name);
+        return true;
     }
     let problem = Problem::Dangling {
-        within: part.within.clone(),
+        within: within.to_owned(),
         kind,
         name: name.to_owned(),
         nearest: nearest(name, names()),
         known: names().map(str::to_owned).collect(),
     };
-    mistakes.note(node.place, problem);
-    None
-}
-
-fn start(part: &Part<'_>, node: &Node, mistakes: &mut Mistakes) -> Option<Start> {
-    let given = text(node, part.what(START.name), mistakes)?;
-    let start = match given {
-        "trim-horizon" => Some(Start::TrimHorizon),
-        "latest" => Some(Start::Latest),
-        time => timestamp(time).map(Start::At),
-    };
-    if start.is_none() {
-        mistakes.note(node.place, Problem::Start { what: part.what(START.name), given: given.to_owned() });
-    }
-    start
-}
-
-fn timestamp(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(time.as_millisecond()).ok().map(Timestamp::from_millis)
-}
-
-fn check_trigger_name(name: &str, place: Place, mistakes: &mut Mistakes) {
-    let max = limits::TRIGGER_NAME_CHARS_MAX;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !(1..=max).contains(&name.len()) || !name.bytes().all(legal) {
-        let message = format!("'{name}' is not a trigger name: use {TRIGGER_NAME_RULE}");
-        mistakes.note(place, Problem::Name { message });
-    }
+    mistakes.note(place, problem);
+    false
 }

@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use tidemill_stream::name::StreamName;
 
-use super::legal::{self, Field, Legal, Takes};
+use super::legal::{self, Bounded, Field, Legal, Takes, trigger};
 use super::units::{DURATION_UNITS, SIZE_UNITS, print_duration, print_size};
 use crate::functions::FunctionName;
 
 /// How often the columns of an example are set in.
 const INDENT: &str = "  ";
 
-/// The stream that the example's function emits to: not the one whose records it gets.
-const EMITTED_TO: &str = "alerts";
+/// The streams that the example's function emits to and its trigger tells of failures: not the one whose records it gets.
+const OTHER_STREAMS: [&str; 2] = ["alerts", "dead-letters"];
 
 /// The page, as Markdown.
 pub fn reference() -> String {
@@ -32,7 +32,7 @@ struct Section {
     legal: &'static Legal,
 }
 
-fn sections() -> [Section; 8] {
+fn sections() -> [Section; 9] {
     let section = |title, about: &str, legal| Section { title, about: about.to_owned(), legal };
     let stream = StreamName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
     let function = FunctionName::parse("").err().map(|error| rule(&error.to_string())).unwrap_or_default();
@@ -41,7 +41,8 @@ fn sections() -> [Section; 8] {
         section("`streams`", &format!("By name. A name has {stream}."), &legal::STREAM),
         section("`functions`", &format!("By name. A name has {function}."), &legal::FUNCTION),
         section("`functions.NAME.allow`", "Nothing is granted unless it is listed here.", &legal::ALLOW),
-        section("`triggers`", &format!("A list. A name has {}.", legal::TRIGGER_NAME_RULE), &legal::TRIGGER),
+        section("`triggers`", &format!("A list. A name has {}.", trigger::TRIGGER_NAME_RULE), &trigger::TRIGGER),
+        section("`triggers.on_failure`", ON_FAILURE, &trigger::DESTINATION),
         section("`ingest`", INGEST, &legal::INGEST),
         section("`ingest.tokens`", "A list of 1 to 100 tokens. Each has one of these fields.", &legal::TOKEN),
         section("`ingest.cors`", "The CORS protocol of browsers.", &legal::CORS),
@@ -78,8 +79,17 @@ fn takes(takes: &Takes) -> String {
             format!("a duration, {} to {}", print_duration(range.min), print_duration(range.max))
         }
         Takes::Size(range) => format!("a size, {} to {}", print_size(range.min), print_size(range.max)),
+        Takes::CountOrNone(range) => format!("a whole number, {} to {}{}", range.min, range.max, word(range)),
+        Takes::DurationOrNone(range) => {
+            format!("a duration, {} to {}{}", print_duration(range.min), print_duration(range.max), word(range))
+        }
+        Takes::Flag(_) => "`true` or `false`".to_owned(),
         Takes::Other(plain) => plain.takes.to_owned(),
     }
+}
+
+fn word<T>(range: &Bounded<T>) -> String {
+    range.word.map(|word| format!(", or `{word}`")).unwrap_or_default()
 }
 
 fn default(takes: &Takes) -> String {
@@ -88,6 +98,9 @@ fn default(takes: &Takes) -> String {
         Takes::Duration(range) => format!("`{}`", print_duration(range.default)),
         Takes::Size(range) if range.default == legal::NO_LIMIT => "no limit".to_owned(),
         Takes::Size(range) => format!("`{}`", print_size(range.default)),
+        Takes::CountOrNone(range) => range.otherwise.to_owned(),
+        Takes::DurationOrNone(range) => range.otherwise.to_owned(),
+        Takes::Flag(flag) => format!("`{}`", flag.default),
         Takes::Other(plain) => plain.default.unwrap_or("must be there").to_owned(),
     }
 }
@@ -95,11 +108,13 @@ fn default(takes: &Takes) -> String {
 /// A manifest with each field, as its own example gives it.
 fn example() -> String {
     let mut text = String::new();
-    write_named(&mut text, legal::STREAMS.name, legal::STREAM_NAME.example, &legal::STREAM);
-    let _ = writeln!(text, "{INDENT}{EMITTED_TO}: {{}}");
-    write_named(&mut text, legal::FUNCTIONS.name, legal::FUNCTION_NAME.example, &legal::FUNCTION);
+    write_named(&mut text, legal::STREAMS.name, trigger::STREAM_NAME.example, &legal::STREAM);
+    for name in OTHER_STREAMS {
+        let _ = writeln!(text, "{INDENT}{name}: {{}}");
+    }
+    write_named(&mut text, legal::FUNCTIONS.name, trigger::FUNCTION_NAME.example, &legal::FUNCTION);
     let _ = writeln!(text, "{}:", legal::TRIGGERS.name);
-    for (index, field) in legal::TRIGGER.fields.iter().enumerate() {
+    for (index, field) in trigger::TRIGGER.fields.iter().enumerate() {
         let mark = if index == 0 { "- " } else { INDENT };
         write_field(&mut text, &format!("{INDENT}{mark}"), field);
     }
@@ -119,6 +134,8 @@ fn write_field(text: &mut String, indent: &str, field: &Field) {
 
 const INGEST: &str = "Who may put records over plain HTTP; [http-ingest.md](http-ingest.md) tells more. The Kinesis API on the \
                       same port is not guarded by it.";
+
+const ON_FAILURE: &str = "Who is told of records that are given up: one of `stream`, `folder` and `url`.";
 
 const BEGINNING: &str = "# The manifest
 
@@ -150,7 +167,8 @@ difference is brought about; applying the same twice changes nothing. If anythin
 | a stream is not named any more | it stays, with its data; `tidemill stream delete NAME` deletes it |
 | a function's wasm or settings | the next batch is handled by the new version; one that failed is tried with it at once |
 | a function is not named any more | it is removed |
-| a trigger's function, batch size or semantics | it goes on where it is |
+| a trigger's function, or how it makes batches and what happens when one fails | it goes on where it is; what waits for its next attempt is tried at once, and counts as new |
+| a trigger's `enabled` | it stops between two batches, and keeps its place; or it goes on there |
 | a trigger's stream or start | it forgets how far it has come, and starts afresh |
 | a trigger is not named any more | it stops between two batches, and how far it has come is forgotten |
 | who may put over plain HTTP | it counts from the next request on |
@@ -177,31 +195,14 @@ mod tests {
     fn the_example_is_a_manifest_with_every_field() {
         let text = example();
         let manifest = Manifest::parse("example", Path::new(""), &text).unwrap();
-        assert_eq!((manifest.streams.len(), manifest.functions.len(), manifest.triggers.len()), (2, 1, 1));
+        assert_eq!((manifest.streams.len(), manifest.functions.len(), manifest.triggers.len()), (3, 1, 1));
         assert_eq!(manifest.warnings(), Vec::<String>::new());
         assert_eq!((manifest.ingest.tokens.len(), manifest.functions[0].config.len()), (1, 1));
-        for legal in [&legal::STREAM, &legal::FUNCTION, &legal::TRIGGER, &legal::INGEST] {
+        for legal in [&legal::STREAM, &legal::FUNCTION, &trigger::TRIGGER, &legal::INGEST] {
             for name in legal.names() {
                 assert!(text.contains(&format!("{name}: ")), "{name} is not in\n{text}");
             }
         }
-    }
-
-    #[test]
-    fn a_function_that_feeds_itself_is_warned_of() {
-        let fed = |emit: &str| {
-            let text = format!(
-                "streams: {{ a: , b: }}\nfunctions: {{ f: {{ path: p, allow: {{ emit: [{emit}] }} }} }}\n\
-                 triggers: [{{ name: t, stream: a, function: f, start: latest }}]"
-            );
-            Manifest::parse("loop", Path::new(""), &text).unwrap().warnings()
-        };
-        assert_eq!(fed("b"), Vec::<String>::new());
-        let warned = fed("b, a");
-        assert!(
-            warned.len() == 1 && warned[0].contains("gives 'f' the records of 'a', to which it may emit"),
-            "{warned:?}"
-        );
     }
 
     #[test]

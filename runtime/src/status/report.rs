@@ -1,11 +1,13 @@
 //! The status as others read it: the JSON of `GET /status` and of `tidemill status --json`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tidemill_stream::clock::Timestamp;
 use tidemill_stream::stream::{Stream, StreamStatus};
 use tidemill_stream::traffic::Taken;
 
-use super::{LastError, TriggerStatus};
+use super::{Blocked, Counts, LastError, TriggerStatus};
 
 /// All that a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +65,7 @@ pub struct TriggerReport {
     /// The shard's id; none while the stream or the function is not there.
     pub shard: Option<String>,
     /// `running`, `retrying`, `waiting for stream`, `waiting for function`, `waiting for parents`,
-    /// `finished` or `stopped`.
+    /// `finished`, `stopped` or `disabled`.
     pub state: String,
     /// How long the oldest record that is known to wait has waited, milliseconds.
     pub behind_ms: u64,
@@ -71,24 +73,38 @@ pub struct TriggerReport {
     pub last_error: Option<LastErrorReport>,
     /// The last record that was processed since the node started.
     pub last_sequence_number: Option<String>,
-    /// Calls of the function since the node started, failed ones included.
-    pub invocations: u64,
-    /// Records that were processed since the node started.
-    pub records: u64,
-    /// Calls that failed, or whose outputs could not be put, since the node started.
-    pub failures: u64,
-    /// Records that the function put on other streams since the node started.
+    /// In which phase of its life the trigger is, in Lambda's words: `Creating`, `Enabling`, `Enabled`, `Disabling`, `Disabled`,
+    /// `Updating` or `Deleting`.
     #[serde(default)]
-    pub emitted: u64,
-    /// Times that records had expired before they were delivered, since the node started.
+    pub phase: String,
+    /// How old the last record of the last call was when it was made, milliseconds.
     #[serde(default)]
-    pub skips: u64,
-    /// Records that begin as aggregates and are none, since the node started; they were delivered as they are.
+    pub iterator_age_ms: u64,
+    /// What its lanes cannot get past.
     #[serde(default)]
-    pub malformed: u64,
-    /// User records that were left out with their aggregate, as one of it belongs to another shard, since the node started.
-    #[serde(default)]
-    pub misplaced: u64,
+    pub blocked: Vec<BlockedReport>,
+    /// What has happened since the node started.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// A batch that a lane cannot get past.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedReport {
+    /// The lane, from 0.
+    pub lane: usize,
+    /// The sequence number of its first record.
+    pub first_sequence_number: String,
+    /// The sequence number of its last record.
+    pub last_sequence_number: String,
+    /// How many records it has.
+    pub records: usize,
+    /// When the first of them arrived: milliseconds since 1970.
+    pub since_ms: u64,
+    /// How often it was delivered.
+    pub attempt: u32,
+    /// When it is delivered again: milliseconds since 1970.
+    pub next_at_ms: u64,
 }
 
 /// The last thing that went wrong.
@@ -125,23 +141,19 @@ impl StreamReport {
 impl TriggerReport {
     /// Of a row, as of now.
     pub fn of(row: TriggerStatus, now: Timestamp) -> Self {
-        let behind_ms = u64::try_from(row.status.behind(now).as_millis()).unwrap_or(u64::MAX);
         Self {
             trigger: row.key.trigger,
             stream: row.stream,
             function: row.function,
             shard: row.key.shard.map(|shard| shard.to_string()),
             state: row.status.state.as_str().to_owned(),
-            behind_ms,
+            behind_ms: millis(row.status.behind(now)),
             last_error: row.status.last_error.map(LastErrorReport::from),
             last_sequence_number: row.status.last_sequence_number.map(|number| number.to_string()),
-            invocations: row.status.invocations,
-            records: row.status.records,
-            failures: row.status.failures,
-            emitted: row.status.emitted,
-            skips: row.status.skips,
-            malformed: row.status.malformed,
-            misplaced: row.status.misplaced,
+            phase: row.phase.as_str().to_owned(),
+            iterator_age_ms: millis(row.status.iterator_age),
+            blocked: row.status.blocked.into_iter().map(BlockedReport::from).collect(),
+            counts: row.status.counts,
         }
     }
 }
@@ -150,4 +162,22 @@ impl From<LastError> for LastErrorReport {
     fn from(error: LastError) -> Self {
         Self { message: error.message, attempt: error.attempt, at_ms: error.at.as_millis() }
     }
+}
+
+impl From<(usize, Blocked)> for BlockedReport {
+    fn from((lane, blocked): (usize, Blocked)) -> Self {
+        Self {
+            lane,
+            first_sequence_number: blocked.first.to_string(),
+            last_sequence_number: blocked.last.to_string(),
+            records: blocked.records,
+            since_ms: blocked.since.as_millis(),
+            attempt: blocked.attempt,
+            next_at_ms: blocked.next_at.as_millis(),
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -104,6 +104,7 @@ impl Desk {
 /// For the poller.
 impl Desk {
     /// The runners, at the start.
+    #[expect(clippy::vec_box, reason = "a runner is large, and handed on in its box")]
     pub(super) fn seat(&self, runners: Vec<Box<Runner>>) {
         let mut state = self.state.lock();
         state.seats.iter_mut().zip(runners).for_each(|(seat, runner)| seat.runner = Some(runner));
@@ -162,6 +163,7 @@ impl Desk {
     }
 
     /// The runners that have something to do and do nothing.
+    #[expect(clippy::vec_box, reason = "a runner is large, and handed on in its box")]
     pub(super) fn call(&self) -> Vec<Box<Runner>> {
         let mut state = self.state.lock();
         let State { seats, end, .. } = &mut *state;

@@ -116,7 +116,7 @@ pub(crate) async fn kept(store: &Store) -> Result<BTreeMap<String, TriggerItem>,
             let name = document.key.as_str().strip_prefix(PREFIX).unwrap_or_default();
             let Stored { stream, function, start, .. } = decode(document).map_err(|source| failed(name, source))?;
             let start = Start::from(start).to_string();
-            found.insert(name.to_owned(), TriggerItem { stream, function, start, batch_size: None, semantics: None });
+            found.insert(name.to_owned(), TriggerItem::unknown(stream, function, start));
         }
     }
 }

@@ -22,6 +22,7 @@ mod work;
 
 use std::sync::Arc;
 
+use rand::rngs::StdRng;
 use tidemill_stream::store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -75,9 +76,14 @@ pub enum ApplyError {
 impl Triggers {
     /// Starts without any trigger; [`Triggers::apply`] says which there shall be.
     pub fn start(store: Store, home: Home, targets: Targets, board: Board) -> Self {
+        Self::start_with(store, home, targets, board, rand::make_rng())
+    }
+
+    /// The same with randomness of the caller's: two runs that meet the same world do the same.
+    pub fn start_with(store: Store, home: Home, targets: Targets, board: Board, random: StdRng) -> Self {
         let tasks = Tasks::new();
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let supervisor = Supervisor::new(store, home, targets, board, receiver);
+        let supervisor = Supervisor::new(store, home, targets, board, receiver, random);
         tasks.spawn("triggers", supervisor.run(tasks.stopping()));
         Self { commands, tasks }
     }

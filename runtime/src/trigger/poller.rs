@@ -199,7 +199,7 @@ impl Poller {
             position = behind,
             "records expired before they were delivered; the trigger goes on at the oldest that is kept"
         );
-        self.work.row.update(|status| status.skips += 1);
+        self.work.row.update(|status| status.counts.skips += 1);
     }
 
     /// What became of the records of a read: one line however many there were.
@@ -210,11 +210,11 @@ impl Poller {
             warn!(count, last, %reason, "records begin as aggregated records and are none; they are delivered as they are");
         }
         self.work.row.update(|status| {
-            status.polled += polled;
-            status.filtered += filtered;
-            status.not_json += not_json;
-            status.malformed += found.malformed;
-            status.misplaced += found.misplaced;
+            status.counts.polled += polled;
+            status.counts.filtered += filtered;
+            status.counts.not_json += not_json;
+            status.counts.malformed += found.malformed;
+            status.counts.misplaced += found.misplaced;
         });
     }
 
@@ -280,8 +280,14 @@ impl Poller {
 
     /// Waits for the runners, which heed the stop, and moves the cursor a last time.
     async fn wind_down(&mut self, desk: &Desk, cursor: &mut Cursor, ended: Ended) -> Ended {
+        // Whatever the reason, runners do not go on without a poller.
+        self.work.stopping.cancel();
         if matches!(ended, Ended::Stopping) {
+            // What the others settle counts, however long the call of one lane takes.
             while !desk.is_at_rest() && !desk.is_broken() {
+                if let Err(Ended::Stale) = self.commit(desk, cursor).await {
+                    return Ended::Stale;
+                }
                 desk.changed().await;
             }
             if let Err(Ended::Stale) = self.commit(desk, cursor).await {

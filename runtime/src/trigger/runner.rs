@@ -7,6 +7,7 @@
 mod given_up;
 mod tumbling;
 
+use std::cell::LazyCell;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,10 +67,12 @@ struct Part {
     calls: u32,
     /// Those that failed it.
     failures: u32,
+    /// The last call that had it.
+    last: Option<Last>,
 }
 
-/// A call that did not succeed, as the destination is told of it.
-#[derive(Debug, Clone, Default)]
+/// A call, as the destination is told of it.
+#[derive(Debug, Clone)]
 struct Last {
     request_id: String,
     /// The function was called and failed, rather than reporting failures.
@@ -149,18 +152,19 @@ impl Runner {
 
     /// All of a batch, in as many calls as it needs.
     async fn deliver(&mut self, batch: &Batch) -> Result<(), Stopped> {
-        let mut parts = vec![Part { range: 0..batch.records.len(), calls: 0, failures: 0 }];
-        let mut last = Last::default();
+        let mut parts = vec![Part { range: 0..batch.records.len(), calls: 0, failures: 0, last: None }];
         while let Some(part) = parts.pop() {
-            let Some(part) = self.without_the_old(batch, part, &last).await? else { continue };
-            self.one_call(batch, part, &mut parts, &mut last).await?;
+            let Some(part) = self.without_the_old(batch, part).await? else { continue };
+            self.one_call(batch, part, &mut parts).await?;
         }
-        self.place.row.update(|status| drop(status.blocked.remove(&self.lane)));
+        self.place.row.update(|status| {
+            status.blocked.remove(&self.lane);
+        });
         Ok(())
     }
 
     /// What is left of a part when records that are too old are set aside. Arrival times never step back: those are its first.
-    async fn without_the_old(&mut self, batch: &Batch, part: Part, last: &Last) -> Result<Option<Part>, Stopped> {
+    async fn without_the_old(&mut self, batch: &Batch, part: Part) -> Result<Option<Part>, Stopped> {
         let oldest = self.oldest_delivered(&part);
         let records = batch.records.get(part.range.clone()).unwrap_or_default();
         let old = records.iter().take_while(|record| record.arrival < oldest).count();
@@ -169,8 +173,8 @@ impl Runner {
         }
         let end = part.range.start + old;
         let gone = Part { range: part.range.start..end, ..part.clone() };
-        self.set_aside(batch, &gone, Condition::RecordAgeExceeded, last).await?;
-        let rest = Part { range: end..part.range.end, calls: 0, failures: 0 };
+        self.set_aside(batch, &gone, Condition::RecordAgeExceeded).await?;
+        let rest = Part { range: end..part.range.end, ..part };
         Ok((!rest.range.is_empty()).then_some(rest))
     }
 
@@ -183,23 +187,17 @@ impl Runner {
         super::policy::oldest_delivered(store.clock().now(), age_max)
     }
 
-    async fn one_call(
-        &mut self,
-        batch: &Batch,
-        mut part: Part,
-        parts: &mut Vec<Part>,
-        last: &mut Last,
-    ) -> Result<(), Stopped> {
+    async fn one_call(&mut self, batch: &Batch, mut part: Part, parts: &mut Vec<Part>) -> Result<(), Stopped> {
         let standing = Standing { records: part.range.len(), failures: part.failures, in_row: self.in_row };
         part.calls = part.calls.saturating_add(1);
-        let outcome = self.call(batch, &part, last).await?;
+        let outcome = self.call(batch, &mut part).await?;
         let decision = decide(&self.place.rules, standing, outcome, self.random.random());
         self.in_row = if decision == Decision::Commit { 0 } else { self.in_row.saturating_add(1) };
         let Range { start, end } = part.range;
         match decision {
             Decision::Commit => {
                 self.settle(batch, end);
-                self.place.row.update(|status| status.records += part.range.len() as u64);
+                self.place.row.update(|status| status.counts.records += part.range.len() as u64);
             }
             Decision::Again { after, counts } => {
                 part.failures += u32::from(counts);
@@ -208,19 +206,19 @@ impl Runner {
             }
             Decision::Rest { taken, after } => {
                 self.settle(batch, start + taken);
-                self.place.row.update(|status| status.records += taken as u64);
-                let rest = Part { range: start + taken..end, calls: 0, failures: 0 };
+                self.place.row.update(|status| status.counts.records += taken as u64);
+                let rest = Part { range: start + taken..end, calls: 0, failures: 0, last: part.last };
                 self.pause(batch, &rest, after).await?;
                 parts.push(rest);
             }
             Decision::Split { at, after } => {
-                let half = |range| Part { range, calls: part.calls, failures: part.failures };
+                let half = |range| Part { range, ..part.clone() };
                 self.pause(batch, &part, after).await?;
                 parts.extend([half(start + at..end), half(start..start + at)]);
             }
             Decision::GiveUp => {
                 part.failures = part.failures.saturating_add(1);
-                self.set_aside(batch, &part, Condition::RetryAttemptsExhausted, last).await?;
+                self.set_aside(batch, &part, Condition::RetryAttemptsExhausted).await?;
             }
         }
         Ok(())
@@ -251,7 +249,7 @@ impl Runner {
         }
     }
 
-    async fn call(&mut self, batch: &Batch, part: &Part, last: &mut Last) -> Result<Outcome, Stopped> {
+    async fn call(&mut self, batch: &Batch, part: &mut Part) -> Result<Outcome, Stopped> {
         let window = self.window.as_ref().map(Open::call);
         let invocation = self.invocation(records_of(batch, &part.range), part.calls, window);
         let newest = invocation.records.last().map(|record| record.arrival);
@@ -259,12 +257,13 @@ impl Runner {
         let count = invocation.records.len() as u64;
         self.place.row.update(|status| {
             status.iterator_age = newest.map_or(Duration::ZERO, |newest| now.since(newest));
-            status.invoked_records += count;
+            status.counts.invoked_records += count;
         });
         let answered = self.invoke(&invocation).await?;
-        *last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
+        let last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
+        part.last = Some(last);
         let outcome = match answered {
-            Ok(answer) => self.read_answer(&invocation, answer, last).await?,
+            Ok(answer) => self.read_answer(&invocation, answer).await?,
             Err(InvokeError::Unavailable { message }) => {
                 self.not_reached(&invocation, &message);
                 Outcome::NotReached
@@ -285,30 +284,21 @@ impl Runner {
         let Invocation { request_id, attempt, records, .. } = invocation;
         let span = debug_span!("batch", request_id, attempt, lane = self.lane, records = records.len());
         let result = target.invoke.invoke(invocation).instrument(span).await;
-        self.place.row.update(|status| status.invocations += 1);
+        self.place.row.update(|status| status.counts.invocations += 1);
         Ok(result)
     }
 
     /// What a call that ended well says of its records; what it emitted is put.
-    async fn read_answer(
-        &mut self,
-        invocation: &Invocation,
-        answer: Answer,
-        last: &mut Last,
-    ) -> Result<Outcome, Stopped> {
+    async fn read_answer(&mut self, invocation: &Invocation, answer: Answer) -> Result<Outcome, Stopped> {
         let expected = Expected { failures: self.place.rules.reports_failures, state: self.window.is_some() };
         let place = Arc::clone(&self.place);
-        let place_of =
-            |number: &str| invocation.records.iter().position(|record| place.number_of(record).to_string() == number);
-        let verdict = match response::read(&answer.reply, expected, place_of) {
+        let places = LazyCell::new(|| place.places_of(&invocation.records));
+        let verdict = match response::read(&answer.reply, expected, |number| places.get(number).copied()) {
             Ok(verdict) => verdict,
-            Err(error) => {
-                last.has_failed = !matches!(error, response::ResponseError::Unknown { .. });
-                return Ok(self.failed(invocation, &error));
-            }
+            Err(error) => return Ok(self.failed(invocation, &error)),
         };
         match output::put(&self.place.store, answer.emitted).await {
-            Ok(count) => self.place.row.update(|status| status.emitted += count),
+            Ok(count) => self.place.row.update(|status| status.counts.emitted += count),
             Err(error) => {
                 self.not_reached(invocation, &error.to_string());
                 return Ok(Outcome::NotReached);
@@ -318,9 +308,11 @@ impl Runner {
             let (reported, request_id) = (verdict.reported, &invocation.request_id);
             warn!(request_id, taken, reported, "the function reports records that it did not take");
             self.note_failure(invocation, &format!("the function did not take {reported} of the batch's records"));
-            self.place.row.update(|status| status.failed_records += reported as u64);
+            self.place.row.update(|status| status.counts.failed_records += reported as u64);
         }
-        if let Some(state) = verdict.state {
+        // A batch that comes again as a whole finds the state that it found.
+        let is_kept = verdict.outcome != Outcome::TookSome { taken: 0 };
+        if let Some(state) = verdict.state.filter(|_| is_kept) {
             self.keep_state(state).await?;
         }
         Ok(verdict.outcome)
@@ -330,7 +322,7 @@ impl Runner {
         let Invocation { request_id, attempt, records, .. } = invocation;
         warn!(request_id, attempt, error = %failure, "the function failed");
         self.note_failure(invocation, &failure.to_string());
-        self.place.row.update(|status| status.failed_records += records.len() as u64);
+        self.place.row.update(|status| status.counts.failed_records += records.len() as u64);
         Outcome::Failed
     }
 
@@ -342,7 +334,7 @@ impl Runner {
 
     fn note_failure(&self, invocation: &Invocation, message: &str) {
         self.place.row.failed(message, invocation.attempt, self.place.store.clock().now());
-        self.place.row.update(|status| status.failures += 1);
+        self.place.row.update(|status| status.counts.failures += 1);
     }
 
     /// Waits before the next call of a part, not beyond its records' time.
@@ -398,7 +390,9 @@ impl Runner {
             attempt: part.calls,
             next_at: self.place.store.clock().now().plus(wait),
         };
-        self.place.row.update(|status| drop(status.blocked.insert(self.lane, blocked)));
+        self.place.row.update(|status| {
+            status.blocked.insert(self.lane, blocked);
+        });
     }
 }
 

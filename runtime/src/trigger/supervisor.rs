@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{SeedableRng as _, make_rng};
 use tidemill_stream::cursor::TriggerId;
 use tidemill_stream::engine::StreamId;
 use tidemill_stream::shard::{Shard, ShardIndex};
@@ -28,7 +28,7 @@ use crate::deploy::{TriggerRules, TriggerSpec};
 use crate::functions::FunctionName;
 use crate::home::Home;
 use crate::limits::{POLLER_STOP_DEADLINE, RECONCILE_RETRY_WAIT};
-use crate::status::{Board, RowKey, State};
+use crate::status::{Board, Phase, RowKey, State};
 use crate::tasks::Tasks;
 
 /// Asks for these triggers and no others.
@@ -55,6 +55,8 @@ pub(super) struct Supervisor {
 /// The pollers of one trigger, and what they were started for.
 struct Running {
     purpose: Purpose,
+    /// Who is told of records that are given up.
+    destination: Option<Destination>,
     pollers: Tasks,
     /// The shards that have had a poller.
     begun: BTreeSet<ShardIndex>,
@@ -85,10 +87,11 @@ impl Supervisor {
         targets: Targets,
         board: Board,
         commands: mpsc::Receiver<Command>,
+        random: StdRng,
     ) -> Self {
         let changes = store.changes();
         let (wanted, running, ends) = (Vec::new(), BTreeMap::new(), watch::Sender::new(0));
-        Self { store, home, targets, board, commands, changes, ends, random: make_rng(), wanted, running }
+        Self { store, home, targets, board, commands, changes, ends, random, wanted, running }
     }
 
     /// Looks after the triggers until it is asked to stop, then stops them.
@@ -123,10 +126,14 @@ impl Supervisor {
 
     async fn reconcile(&mut self) -> Vec<TriggerError> {
         let wanted = self.wanted.clone();
+        self.note_phases();
         self.stop_all_but(&wanted).await;
         let mut errors = Vec::new();
         match document::remove_others(&self.store, &wanted).await {
-            Ok(removed) => removed.iter().for_each(|trigger| info!(trigger, "trigger removed")),
+            Ok(removed) => removed.iter().for_each(|trigger| {
+                info!(trigger, "trigger removed");
+                self.board.forget_wholly(trigger);
+            }),
             Err(error) => errors.push(error),
         }
         for spec in &wanted {
@@ -138,6 +145,20 @@ impl Supervisor {
         errors
     }
 
+    /// What begins with this look.
+    fn note_phases(&self) {
+        for spec in &self.wanted {
+            match self.board.phase_of(&spec.name) {
+                None => self.board.phase(&spec.name, Phase::Creating),
+                Some(Phase::Disabled) if spec.is_enabled => self.board.phase(&spec.name, Phase::Enabling),
+                Some(_) => {}
+            }
+        }
+        for name in self.running.keys().filter(|name| !self.wanted.iter().any(|spec| spec.name == **name)) {
+            self.board.phase(name, Phase::Deleting);
+        }
+    }
+
     async fn plan(&mut self, spec: &TriggerSpec) -> Result<Plan, TriggerError> {
         let Ok(stream) = self.store.stream(&spec.stream) else { return Ok(Plan::Wait(State::WaitingForStream)) };
         let trigger = match document::ensure(&self.store, spec, &stream, &mut self.random).await {
@@ -145,6 +166,9 @@ impl Supervisor {
             Err(error) if error.is_stream_gone() => return Ok(Plan::Wait(State::WaitingForStream)),
             Err(error) => return Err(error),
         };
+        if !spec.is_enabled {
+            return Ok(Plan::Wait(State::Disabled));
+        }
         let purpose = Purpose {
             trigger,
             stream: stream.id,
@@ -163,15 +187,21 @@ impl Supervisor {
     async fn carry_out(&mut self, spec: &TriggerSpec, plan: Plan) {
         match plan {
             Plan::Wait(state) => {
+                if state == State::Disabled && self.running.contains_key(&spec.name) {
+                    self.board.phase(&spec.name, Phase::Disabling);
+                }
                 self.stop(&spec.name).await;
                 self.board.forget(&spec.name);
                 let key = RowKey { trigger: spec.name.clone(), shard: None };
                 self.board.row(key, spec.stream.as_str(), spec.function.as_str(), state);
+                let phase = if state == State::Disabled { Phase::Disabled } else { Phase::Enabled };
+                self.board.phase(&spec.name, phase);
             }
             Plan::Run { purpose, stream, ready } => {
                 let mut running = self.running_for(spec, purpose).await;
                 self.begin(spec, &mut running, &stream, ready);
                 self.running.insert(spec.name.clone(), running);
+                self.board.phase(&spec.name, Phase::Enabled);
             }
         }
     }
@@ -180,11 +210,17 @@ impl Supervisor {
     async fn running_for(&mut self, spec: &TriggerSpec, purpose: Purpose) -> Running {
         match self.running.remove(&spec.name) {
             Some(running) if running.purpose == purpose => return running,
-            Some(other) => stop_pollers(&other).await,
+            Some(other) => {
+                self.board.phase(&spec.name, Phase::Updating);
+                stop_pollers(&other).await;
+            }
             None => {}
         }
         self.board.forget(&spec.name);
-        Running { purpose, pollers: Tasks::new(), begun: BTreeSet::new(), ends: Ends::new(&self.ends) }
+        let Purpose { trigger, rules, .. } = &purpose;
+        let destination = rules.on_failure.as_ref().map(|spec| Destination::new(spec, *trigger, &self.store));
+        let (pollers, begun, ends) = (Tasks::new(), BTreeSet::new(), Ends::new(&self.ends));
+        Running { purpose, destination, pollers, begun, ends }
     }
 
     /// Starts a poller in each of these shards. Those that never had one show that they wait.
@@ -204,7 +240,6 @@ impl Supervisor {
     fn poller(&mut self, spec: &TriggerSpec, running: &Running, stream: &Arc<Stream>, shard: Shard) -> Poller {
         let key = RowKey { trigger: spec.name.clone(), shard: Some(shard.index) };
         let Purpose { trigger, rules, .. } = &running.purpose;
-        let destination = rules.on_failure.as_ref().map(|spec| Destination::new(spec, *trigger, &self.store));
         let work = Work {
             store: self.store.clone(),
             stream: Arc::clone(stream),
@@ -213,9 +248,9 @@ impl Supervisor {
             rules: Arc::clone(rules),
             arns: Arc::new(self.home.arns(&spec.stream, &spec.function)),
             targets: Arc::clone(&self.targets),
-            destination,
+            destination: running.destination.clone(),
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
-            stopping: running.pollers.stopping(),
+            stopping: running.pollers.stopping().child_token(),
         };
         let (tasks, random) = (running.pollers.clone(), StdRng::from_rng(&mut self.random));
         Poller { work, trigger: *trigger, ends: running.ends.clone(), random, tasks }

@@ -1,5 +1,6 @@
 //! What there is to do in one shard for one trigger, as its poller and its runners share it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_stream::record::StoredRecord;
@@ -35,5 +36,14 @@ impl Work {
     /// The sequence number of a record of the shard.
     pub(super) fn number_of(&self, record: &StoredRecord) -> SequenceNumber {
         self.stream.sequence_number(&self.shard, record.position, record.arrival)
+    }
+
+    /// Where records stand in their batch, by sequence number. User records of one record have one number: the first counts.
+    pub(super) fn places_of(&self, records: &[StoredRecord]) -> HashMap<String, usize> {
+        let mut places = HashMap::with_capacity(records.len());
+        for (place, record) in records.iter().enumerate() {
+            places.entry(self.number_of(record).to_string()).or_insert(place);
+        }
+        places
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidemill::functions::{FunctionSettings, limits as functions};
 use tidemill::http::{HttpLimits, limits as http};
-use tidemill::limits as node;
+use tidemill::{limits as node, pattern};
 use tidemill_stream::limits as stream;
 use tidemill_stream::name::STREAM_NAME_CHARS_MAX;
 
@@ -46,7 +46,7 @@ fn chars(number: usize) -> String {
 
 /// What the first column of the page's tables must say, and the second.
 fn limits() -> Vec<(&'static str, String)> {
-    [streams(), requests(), functions_and_triggers(), manifest(), node_itself()].concat()
+    [streams(), requests(), functions_of_a_node(), triggers(), manifest(), node_itself()].concat()
 }
 
 fn streams() -> Vec<(&'static str, String)> {
@@ -130,7 +130,7 @@ fn requests() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn functions_and_triggers() -> Vec<(&'static str, String)> {
+fn functions_of_a_node() -> Vec<(&'static str, String)> {
     let settings = FunctionSettings::default();
     vec![
         ("Name of a function", chars(functions::FUNCTION_NAME_CHARS_MAX)),
@@ -155,18 +155,41 @@ fn functions_and_triggers() -> Vec<(&'static str, String)> {
         ("Response of a function of the world `lambda`", bytes(functions::RESPONSE_BYTES_MAX)),
         ("Text of a failure", bytes(functions::FAILURE_BYTES_MAX)),
         ("Compiled functions that are kept", bytes(functions::CACHE_BYTES_DEFAULT)),
+    ]
+}
+
+fn triggers() -> Vec<(&'static str, String)> {
+    vec![
         ("Name of a trigger", chars(node::TRIGGER_NAME_CHARS_MAX)),
         ("`batch_size`, default", count(node::BATCH_RECORDS_DEFAULT)),
         ("`batch_size`, most", count(node::BATCH_RECORDS_MAX)),
+        ("`window`, longest", time(node::BATCH_WINDOW_MAX)),
+        ("`parallelization`, most", count(stream::LANES_MAX)),
+        ("`retries`, most", count(node::RETRIES_MAX)),
+        ("`max_age`, least", time(node::RECORD_AGE_MIN)),
+        ("`max_age`, most", time(node::RECORD_AGE_MAX)),
+        ("Patterns of a `filter`", count(pattern::PATTERNS_MAX)),
+        ("Pattern of a `filter`", chars(pattern::PATTERN_CHARACTERS_MAX)),
+        ("Fields of a pattern, each combination of its `$or`s written out", count(pattern::COMBINED_FIELDS_MAX)),
+        ("Address of `on_failure`", chars(node::DESTINATION_URL_CHARS_MAX)),
+        ("Attempts to tell it, with `semantics: lambda`", count(node::DESTINATION_ATTEMPTS_LAMBDA)),
+        ("`tumbling_window`, shortest", time(node::TUMBLING_WINDOW_MIN)),
+        ("`tumbling_window`, longest", time(node::TUMBLING_WINDOW_MAX)),
+        ("State of a tumbling window", bytes(node::WINDOW_STATE_BYTES_MAX)),
+        ("A tumbling window with nothing behind it is closed after its end by", time(node::WINDOW_GRACE)),
         ("Data and partition keys of a batch", bytes(node::BATCH_BYTES_MAX)),
         ("Event of a batch, with `semantics: lambda`", bytes(node::EVENT_BYTES_MAX)),
-        ("State of a tumbling window", bytes(node::WINDOW_STATE_BYTES_MAX)),
         ("User records of an aggregated record, and keys of it", count(stream::AGGREGATE_RECORDS_MAX)),
         ("Wait before the first retry, at most", time(node::RETRY_BACKOFF_BASE)),
         ("Wait before any retry, at most", time(node::RETRY_BACKOFF_CAP)),
         ("A trigger that has nothing to do looks again after", time(node::TIP_WAIT_FIRST)),
         ("The same, at most", time(node::TIP_WAIT_MAX)),
         ("A batch in work when its trigger stops", time(node::POLLER_STOP_DEADLINE)),
+        ("Letters of `semantics: lambda`, attempts", count(node::DESTINATION_ATTEMPTS_LAMBDA)),
+        ("A server that a letter is sent to, until it has answered", time(node::DESTINATION_TIMEOUT)),
+        ("Head of its answer", bytes(node::DESTINATION_HEAD_BYTES_MAX)),
+        ("Body of a refusal", bytes(node::DESTINATION_ANSWER_BYTES_MAX)),
+        ("The same, in an error", chars(node::DESTINATION_ANSWER_CHARS_MAX)),
         ("Error that the status shows", chars(node::STATUS_ERROR_CHARS_MAX)),
     ]
 }

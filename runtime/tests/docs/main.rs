@@ -11,6 +11,8 @@
 mod aws;
 mod backup;
 mod cli;
+mod failures;
+mod functions;
 mod limits;
 mod links;
 mod manifest;

@@ -84,6 +84,11 @@ pub(crate) fn spec(name: &str, stream: &str, start: Start) -> TriggerSpec {
     TriggerSpec { name, stream, function, start, is_enabled: true, rules: TriggerRules::default() }
 }
 
+/// The trigger `t` on `orders` from the beginning on, with these rules.
+pub(crate) fn spec_with(rules: TriggerRules) -> TriggerSpec {
+    TriggerSpec { rules, ..spec("t", "orders", Start::TrimHorizon) }
+}
+
 pub(crate) fn data_of(calls: &[Call]) -> Vec<String> {
     calls.iter().flat_map(|call| call.data.clone()).collect()
 }
@@ -146,9 +151,11 @@ impl Rig {
             explicit_hash: None,
             data: number.to_string().into(),
         };
-        let records = numbers.map(record).collect();
-        let placed = self.store.put(&StreamName::parse(stream).unwrap(), records).await.unwrap();
-        assert!(placed.iter().all(Result::is_ok));
+        let (stream, records): (_, Vec<_>) = (StreamName::parse(stream).unwrap(), numbers.map(record).collect());
+        for records in records.chunks(500) {
+            let placed = self.store.put(&stream, records.to_vec()).await.unwrap();
+            assert!(placed.iter().all(Result::is_ok));
+        }
     }
 
     /// The data of all records of a stream of one shard.

@@ -78,8 +78,8 @@ async fn user_records_come_in_order_and_in_batches_of_user_records() {
     let delivered = rig.delivered(331).await;
     assert_eq!(rig::data_of(&delivered), texts(0..331));
     assert_eq!(delivered.iter().map(|call| call.data.len()).collect::<Vec<_>>(), [80, 100, 100, 51]);
-    let status = rig.status("t", 0, |status| status.records == 331).await;
-    assert_eq!((status.malformed, status.misplaced, status.pending_since), (0, 0, None));
+    let status = rig.status("t", 0, |status| status.counts.records == 331).await;
+    assert_eq!((status.counts.malformed, status.counts.misplaced, status.pending_since), (0, 0, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,8 +96,8 @@ async fn a_failure_within_an_aggregate_never_leaves_the_cursor_there() {
         put(&rig, numbered(numbers)).await;
     }
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    let status = rig.status("t", 0, |status| status.failures >= 3).await;
-    assert_eq!(status.records, 110, "the batches before it are not delivered again while the node runs");
+    let status = rig.status("t", 0, |status| status.counts.failures >= 3).await;
+    assert_eq!(status.counts.records, 110, "the batches before it are not delivered again while the node runs");
     let stream = rig.store.stream(&StreamName::parse("orders").unwrap()).unwrap();
     let limits = ReadLimits { records_max: 10, bytes_max: 1 << 20 };
     let put = rig.store.read(&stream, ShardIndex(0), Bound::START, limits).await.unwrap().records;
@@ -107,7 +107,7 @@ async fn a_failure_within_an_aggregate_never_leaves_the_cursor_there() {
     is_broken.store(false, Ordering::SeqCst);
     let rig = rig.restarted();
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
-    rig.status("t", 0, |status| status.records == 300).await;
+    rig.status("t", 0, |status| status.counts.records == 300).await;
     let calls = rig.calls(calls_before + 3).await;
     assert_eq!(rig::data_of(&calls[calls_before..]), texts(10..310), "all of it again, and nothing else");
     assert_eq!(cursor(&rig).await, Bound::after(put[1].position));
@@ -126,9 +126,9 @@ async fn after_a_split_an_aggregate_of_both_children_is_delivered_and_counted() 
     put(&rig, aggregate([("a", "of-a-alone".to_owned())])).await;
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
     assert_eq!(rig::data_of(&rig.delivered(5).await), ["of-a", "of-b", "of-a", "of-b", "of-a-alone"]);
-    let child = rig.status("t", 1, |status| status.records == 3).await;
-    assert_eq!((child.misplaced, child.failures), (2, 0));
-    assert_eq!(rig.status("t", 0, |_| true).await.misplaced, 0, "the parent has both");
+    let child = rig.status("t", 1, |status| status.counts.records == 3).await;
+    assert_eq!((child.counts.misplaced, child.counts.failures), (2, 0));
+    assert_eq!(rig.status("t", 0, |_| true).await.counts.misplaced, 0, "the parent has both");
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,7 +142,7 @@ async fn a_broken_aggregate_is_delivered_as_it_is() {
     rig.apply(&[spec("t", "orders", Start::TrimHorizon)]).await;
     let expected = [String::from_utf8_lossy(&broken).into_owned(), "next".to_owned()];
     assert_eq!(rig::data_of(&rig.delivered(2).await), expected);
-    assert_eq!(rig.status("t", 0, |status| status.records == 2).await.malformed, 1);
+    assert_eq!(rig.status("t", 0, |status| status.counts.records == 2).await.counts.malformed, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ async fn with_lambda_s_semantics_aggregates_come_as_they_were_put_from_the_next_
         TriggerSpec { rules: TriggerRules { semantics: Semantics::Lambda, ..ours.rules.clone() }, ..ours.clone() };
     rig.apply(&[lambda]).await;
     assert_eq!(rig::data_of(&rig.delivered(1).await), [String::from_utf8_lossy(&numbered(0..3))]);
-    rig.status("t", 0, |status| status.records == 1).await;
+    rig.status("t", 0, |status| status.counts.records == 1).await;
     rig.apply(&[ours]).await;
     put(&rig, numbered(3..6)).await;
     assert_eq!(rig::data_of(&rig.delivered(4).await)[1..], texts(3..6));

@@ -59,9 +59,9 @@ async fn children_wait_until_their_parent_is_read_to_its_end() {
     mended.store(true, Ordering::SeqCst);
     check_order(&rig.delivered(300).await);
     let parent = rig.status("t", 0, |status| status.state == State::Finished).await;
-    assert_eq!(parent.records, 150);
+    assert_eq!(parent.counts.records, 150);
     for child in [1, 2] {
-        rig.status("t", child, |status| status.state == State::Running && status.records > 0).await;
+        rig.status("t", child, |status| status.state == State::Running && status.counts.records > 0).await;
     }
 }
 
@@ -79,12 +79,12 @@ async fn a_merged_shard_waits_for_both_parents() {
     merge(&rig, 0, 1).await;
     rig.put_of_ten_keys("orders", 50..100).await;
     rig.status("t", 0, |status| status.state == State::Finished).await;
-    rig.status("t", 1, |status| status.failures > 3).await;
+    rig.status("t", 1, |status| status.counts.failures > 3).await;
     let child = rig.status("t", 2, |_| true).await;
-    assert_eq!((child.state, child.invocations), (State::WaitingForParents, 0));
+    assert_eq!((child.state, child.counts.invocations), (State::WaitingForParents, 0));
     mended.store(true, Ordering::SeqCst);
     check_order(&rig.delivered(100).await);
-    rig.status("t", 2, |status| status.records == 50).await;
+    rig.status("t", 2, |status| status.counts.records == 50).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn a_restart_knows_which_shards_are_finished() {
     rig.put_of_ten_keys("orders", 200..300).await;
     check_order(&rig.delivered(300).await);
     let parent = rig.status("t", 0, |status| status.state == State::Finished).await;
-    assert_eq!((parent.invocations, parent.records), (0, 0), "it was not delivered again");
+    assert_eq!((parent.counts.invocations, parent.counts.records), (0, 0), "it was not delivered again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +133,7 @@ async fn latest_skips_the_shards_that_were_closed_before() {
     let delivered = rig.delivered(20).await;
     assert!(delivered.iter().all(|call| call.shard == ShardIndex(2)), "{delivered:?}");
     for parent in [0, 1] {
-        rig.status("t", parent, |status| status.state == State::Finished && status.invocations == 0).await;
+        rig.status("t", parent, |status| status.state == State::Finished && status.counts.invocations == 0).await;
     }
 }
 

@@ -127,8 +127,8 @@ mod tests {
     }
 
     /// Stored cursors rest on these.
-    const GOLDEN_OF_TEN: [usize; 4] = [0, 0, 0, 0];
-    const GOLDEN_OF_THREE: [usize; 4] = [0, 0, 0, 0];
+    const GOLDEN_OF_TEN: [usize; 4] = [6, 0, 9, 3];
+    const GOLDEN_OF_THREE: [usize; 4] = [0, 2, 2, 2];
 
     #[test]
     fn keys_are_spread_evenly() {

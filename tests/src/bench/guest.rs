@@ -69,6 +69,11 @@ impl<'a> Prepared<'a> {
         Self { invocation, records: records.collect() }
     }
 
+    /// How many records it has.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     fn batch(&self) -> types::Batch<'_> {
         let Invocation { stream, shard, shard_created, request_id, attempt, .. } = self.invocation;
         types::Batch {

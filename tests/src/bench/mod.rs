@@ -8,6 +8,7 @@ mod append;
 mod cold;
 mod dataset;
 mod disk;
+mod drain;
 mod edit;
 mod encoding;
 mod figure;
@@ -84,6 +85,8 @@ enum Bench {
     HttpEncodings,
     HttpIdle,
     Trigger,
+    TriggerThroughput,
+    TriggersIdle,
     Function,
     CliPut,
     Edit,
@@ -95,7 +98,7 @@ enum Bench {
     Reshard,
 }
 
-const BENCHES: [Bench; 23] = [
+const BENCHES: [Bench; 25] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -109,6 +112,8 @@ const BENCHES: [Bench; 23] = [
     Bench::HttpEncodings,
     Bench::HttpIdle,
     Bench::Trigger,
+    Bench::TriggerThroughput,
+    Bench::TriggersIdle,
     Bench::Function,
     Bench::CliPut,
     Bench::Edit,
@@ -135,6 +140,8 @@ impl Bench {
             Self::HttpEncodings => &encoding::NAMES,
             Self::HttpIdle => &idle::NAMES,
             Self::Trigger => &trigger::NAMES,
+            Self::TriggerThroughput => &drain::NAMES,
+            Self::TriggersIdle => &scale::TRIGGERS,
             Self::Function => &function::NAMES,
             Self::CliPut => &put::NAMES,
             Self::Edit => &edit::NAMES,
@@ -160,6 +167,8 @@ impl Bench {
             Self::HttpEncodings => encoding::run(folder).await,
             Self::HttpIdle => idle::run(folder).await,
             Self::Trigger => trigger::run(folder).await,
+            Self::TriggerThroughput => drain::run(folder).await,
+            Self::TriggersIdle => scale::triggers(folder),
             Self::Function => function::run(folder).await,
             Self::CliPut => put::run(folder),
             Self::Edit => edit::run(folder),

@@ -58,6 +58,8 @@ pub(super) enum Load {
     Many,
 }
 
+pub(super) const TRIGGERS: [&str; 1] = ["trigger.idle.1000.cpu"];
+
 impl Load {
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
@@ -186,6 +188,23 @@ fn manifest(shards: u32) -> Result<String> {
         "streams:\n  orders: {{ shards: {shards} }}\n{function}triggers:\n  \
          - {{ name: count, stream: orders, function: counter, start: latest }}\n"
     ))
+}
+
+/// A node with a thousand triggers on one stream, of which nothing is asked.
+pub(super) fn triggers(folder: &Path) -> Result<Vec<Figure>> {
+    let function = build::function("counter")?;
+    let trigger = |number| format!("  - {{ name: t{number}, stream: orders, function: counter, start: latest }}\n");
+    let triggers: String = (0..1000).map(trigger).collect();
+    let manifest = format!(
+        "streams:\n  orders: {{}}\nfunctions:\n  counter: {{ path: {} }}\ntriggers:\n{triggers}",
+        function.display()
+    );
+    let node = Setup::new(folder, &manifest)?.start()?;
+    thread::sleep(SETTLES);
+    let busy = busy_percent(&node)?;
+    node.stop()?;
+    let [name] = TRIGGERS;
+    Ok(vec![Figure::new(name, busy, "% of a core").with_limit(2.0).with_bar(Bar::AtMost(1.0))])
 }
 
 fn busy_percent(node: &Node) -> Result<f64> {

@@ -30,8 +30,8 @@ const ROUNDS: usize = 5;
 const PUT_INTERVAL: Duration = Duration::from_millis(10);
 const PUTS: usize = 500;
 /// What is asked of a node that is not busy.
-const P50_LIMIT_US: f64 = 500.0;
-const P99_LIMIT_US: f64 = 5000.0;
+const P50_LIMIT_US: f64 = 300.0;
+const P99_LIMIT_US: f64 = 2000.0;
 /// A record that is not delivered within this will not be.
 const HANGING: Duration = Duration::from_mins(1);
 

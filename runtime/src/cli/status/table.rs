@@ -3,7 +3,10 @@
 use tidemill_stream::clock::Timestamp;
 
 use crate::cli::text::{Fit, TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
-use crate::status::{FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
+use crate::status::{BlockedReport, FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
+
+/// Lanes that cannot go on, of one shard, that are shown.
+const BLOCKED_LANES_SHOWN: usize = 3;
 
 /// All that a node says of itself, as of now.
 pub(super) fn table(report: &Report, now: Timestamp, fit: Fit) -> String {
@@ -47,9 +50,26 @@ fn function_line(function: &FunctionReport, fit: Fit) -> String {
 fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<String> {
     let shard = trigger.shard.as_deref().map_or("-", short_shard);
     let (name, state, age) = (fit.cell(&trigger.trigger, 25), short_state(&trigger.state), age(trigger));
-    let row = format!("{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}", trigger.records, trigger.failures);
+    let row = format!(
+        "{name} {shard:>5} {state:<10} {age:>14} {:>12} {:>8}",
+        trigger.counts.records, trigger.counts.failures
+    );
     let error = trigger.last_error.as_ref().map(|error| error_line(error, now, fit));
-    std::iter::once(row).chain(error).collect()
+    let blocked = trigger.blocked.iter().take(BLOCKED_LANES_SHOWN).flat_map(|blocked| blocked_lines(blocked, now));
+    let more = trigger.blocked.len().saturating_sub(BLOCKED_LANES_SHOWN);
+    let more = (more > 0).then(|| format!("  and {more} more lanes that cannot go on"));
+    std::iter::once(row).chain(error).chain(blocked).chain(more).collect()
+}
+
+/// What a lane cannot get past.
+fn blocked_lines(blocked: &BlockedReport, now: Timestamp) -> [String; 2] {
+    let BlockedReport { lane, first_sequence_number, records, attempt, next_at_ms, .. } = blocked;
+    let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
+    let next = span(next_at_ms.saturating_sub(now.as_millis()));
+    [
+        format!("  stuck at {first_sequence_number}"),
+        format!("    {records}, lane {lane}, delivered {attempt} times, again in {next}"),
+    ]
 }
 
 /// How far behind a trigger is in its shard: the age of the oldest record that waits.
@@ -83,6 +103,7 @@ fn waiting_for(what: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Counts;
 
     fn trigger(name: &str, shard: Option<&str>, state: &str) -> TriggerReport {
         TriggerReport {
@@ -94,13 +115,10 @@ mod tests {
             behind_ms: 61_000,
             last_error: None,
             last_sequence_number: None,
-            invocations: 20,
-            records: 123_456_789_012,
-            failures: 12_345_678,
-            emitted: 0,
-            skips: 0,
-            malformed: 0,
-            misplaced: 0,
+            phase: "Enabled".to_owned(),
+            iterator_age_ms: 0,
+            blocked: Vec::new(),
+            counts: Counts { invocations: 20, records: 123_456_789_012, failures: 12_345_678, ..Counts::default() },
         }
     }
 
@@ -110,6 +128,16 @@ mod tests {
         let mut failing = trigger(&long, Some("shardId-000000009999"), "retrying");
         failing.behind_ms = 119_999;
         failing.last_error = Some(LastErrorReport { message: "boom ".repeat(100), attempt: 7, at_ms: 1000 });
+        let blocked = |lane| BlockedReport {
+            lane,
+            first_sequence_number: "4".repeat(56),
+            last_sequence_number: "5".repeat(56),
+            records: 10_000,
+            since_ms: 0,
+            attempt: u32::MAX,
+            next_at_ms: 14_500,
+        };
+        failing.blocked = (0..5).map(blocked).collect();
         let stream = StreamReport {
             name: long.clone(),
             status: "ACTIVE".into(),
@@ -138,6 +166,12 @@ mod tests {
         let cells: Vec<_> = row.split_whitespace().collect();
         assert_eq!(cells, ["t", "0", "running", "61", "s", "behind", "123456789012", "12345678"]);
         assert!(shown.contains("no stream"), "{shown}");
+        let stuck = format!(
+            "  stuck at {}\n    10000 records, lane 2, delivered 4294967295 times, again in 10 s",
+            "4".repeat(56)
+        );
+        assert!(shown.contains(&stuck) && !shown.contains("lane 3"), "{shown}");
+        assert!(shown.contains("  and 2 more lanes that cannot go on"), "{shown}");
         assert!(shown.starts_with("Testing aid: --clock-offset 1h\n\nSTREAM"), "{shown}");
         let whole = table(&report, Timestamp::from_millis(4500), Fit::Whole);
         assert!(whole.contains(&"n".repeat(128)) && whole.contains(&"boom ".repeat(100)), "{whole}");

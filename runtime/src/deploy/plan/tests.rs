@@ -78,7 +78,11 @@ fn a_function_changes_in_just_what_is_another() {
 fn a_trigger_goes_on_or_starts_afresh() {
     check("start: trim-horizon", "start: trim-horizon, batch_size: 7", &["~ trigger t: batch_size 100 -> 7"]);
     check("start: trim-horizon", "start: trim-horizon, semantics: tidemill", &[]);
-    check("start: trim-horizon", "start: trim-horizon, semantics: lambda", &["~ trigger t: semantics lambda (new)"]);
+    check(
+        "start: trim-horizon",
+        "start: trim-horizon, semantics: lambda",
+        &["~ trigger t: semantics tidemill -> lambda"],
+    );
     check(
         "start: trim-horizon",
         "start: 2026-11-22T00:00:00Z",
@@ -97,12 +101,67 @@ fn a_trigger_goes_on_or_starts_afresh() {
     );
 }
 
+/// A trigger that gets this field, and no other, changes so on line; without it again it changes back.
+fn check_rule(field: &str, there: &str, back: &str) {
+    let start = "start: trim-horizon";
+    let (plain, ruled) = (inventory(BASE), inventory(&BASE.replace(start, &format!("{start}, {field}"))));
+    assert_eq!(lines(&Plan::between(&plain, &ruled)), [format!("~ trigger t: {there}")], "{field}");
+    assert_eq!(lines(&Plan::between(&ruled, &plain)), [format!("~ trigger t: {back}")], "{field}");
+}
+
 #[test]
-fn a_batch_size_that_is_not_known_is_no_change() {
+fn every_rule_of_a_trigger_changes_on_line() {
+    check_rule("enabled: false", "enabled true -> false", "enabled false -> true");
+    check_rule("window: 90s", "window 0ms -> 90s", "window 90s -> 0ms");
+    check_rule("parallelization: 4", "parallelization 1 -> 4", "parallelization 4 -> 1");
+    check_rule("retries: 0", "retries unlimited -> 0", "retries 0 -> unlimited");
+    check_rule("max_age: 1d", "max_age unlimited -> 24h", "max_age 24h -> unlimited");
+    check_rule("bisect: true", "bisect false -> true", "bisect true -> false");
+    check_rule("report_failures: true", "report_failures false -> true", "report_failures true -> false");
+    let filter = r#"filter {"data":{"a":[1]}}, {"partitionKey":["k"]}"#;
+    check_rule(
+        "filter: [{ data: { a: [1] } }, '{\"partitionKey\":[\"k\"]}']",
+        &format!("{filter} (new)"),
+        &format!("{filter} -> nothing"),
+    );
+    check_rule("on_failure: orders", "on_failure orders (new)", "on_failure orders -> nothing");
+    check_rule("on_failure: { folder: /l }", "on_failure { folder: /l } (new)", "on_failure { folder: /l } -> nothing");
+    let url = "on_failure { url: http://a/b, secret: KEY }";
+    check_rule("on_failure: { url: 'http://a/b', secret: KEY }", &format!("{url} (new)"), &format!("{url} -> nothing"));
+    check_rule("tumbling_window: 60s", "tumbling_window 1m (new)", "tumbling_window 1m -> nothing");
+    check_rule("semantics: lambda", "semantics tidemill -> lambda", "semantics lambda -> tidemill");
+}
+
+#[test]
+fn what_is_the_default_is_no_rule() {
+    let defaults = "start: trim-horizon, enabled: true, window: 0s, parallelization: 1, retries: unlimited, max_age: unlimited, \
+                    bisect: false, report_failures: false, semantics: tidemill, batch_size: 100";
+    check("start: trim-horizon", defaults, &[]);
+    let text = serde_json::to_string(&inventory(BASE).triggers).unwrap();
+    assert_eq!(text, r#"{"t":{"stream":"orders","function":"score","start":"trim-horizon","batch_size":100}}"#);
+}
+
+#[test]
+fn the_rules_of_a_trigger_are_json_that_can_be_read_again() {
+    let rules = "start: latest, enabled: false, window: 1s, parallelization: 2, retries: 0, max_age: 1h, bisect: true, \
+                 report_failures: true, filter: [{ partitionKey: [k] }], semantics: lambda, on_failure: ";
+    for told in ["orders", "{ folder: /l }", "{ url: 'https://a/b' }", "{ url: 'https://a/b', secret: KEY }"] {
+        let rules = BASE.replace("start: trim-horizon", &format!("{rules}{told}"));
+        let text = serde_json::to_string(&inventory(&rules)).unwrap();
+        assert_eq!(serde_json::from_str::<Inventory>(&text).unwrap(), inventory(&rules), "{text}");
+    }
+    let older = r#"{"stream":"orders","function":"score","start":"trim-horizon","batch_size":100}"#;
+    assert_eq!(serde_json::from_str::<TriggerItem>(older).unwrap(), inventory(BASE).triggers["t"]);
+}
+
+#[test]
+fn what_is_not_known_of_a_trigger_is_no_change() {
     let mut has = inventory(BASE);
-    has.triggers.get_mut("t").unwrap().batch_size = None;
-    has.triggers.get_mut("t").unwrap().semantics = None;
-    assert_eq!(lines(&Plan::between(&has, &inventory(BASE))), Vec::<String>::new());
+    let there = has.triggers.get_mut("t").unwrap();
+    *there = TriggerItem::unknown(there.stream.clone(), there.function.clone(), there.start.clone());
+    let wanted =
+        BASE.replace("start: trim-horizon", "start: trim-horizon, retries: 3, enabled: false, semantics: lambda");
+    assert_eq!(lines(&Plan::between(&has, &inventory(&wanted))), Vec::<String>::new());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Action, Kind, Plan, Setting, Step, Words};
-use crate::deploy::inventory::{FunctionItem, IngestItem, StreamItem, TriggerItem};
+use crate::deploy::inventory::{FunctionItem, IngestItem, StreamItem};
 use crate::deploy::units::{print_duration, print_size};
 
 /// Before the name of a value of a function's configuration.
@@ -33,23 +33,12 @@ pub(super) fn function(item: &FunctionItem) -> Words {
     words
 }
 
-pub(super) fn trigger(item: &TriggerItem) -> Words {
-    let mut words = vec![
-        ("stream".to_owned(), item.stream.clone()),
-        ("function".to_owned(), item.function.clone()),
-        ("start".to_owned(), item.start.clone()),
-    ];
-    words.extend(item.batch_size.map(|records| ("batch_size".to_owned(), records.to_string())));
-    words.extend(item.semantics.iter().map(|semantics| ("semantics".to_owned(), semantics.clone())));
-    words
-}
-
 pub(super) fn ingest(item: &IngestItem) -> Words {
     let list = |name: &str, items: &[String]| (!items.is_empty()).then(|| (name.to_owned(), items.join(", ")));
     [list("tokens", &item.tokens), list("cors.origins", &item.origins)].into_iter().flatten().collect()
 }
 
-fn duration(millis: u64) -> String {
+pub(super) fn duration(millis: u64) -> String {
     print_duration(Duration::from_millis(millis))
 }
 
@@ -63,19 +52,6 @@ pub(super) fn of_stream(there: &StreamItem, wanted: &StreamItem) -> Option<Strin
     let bytes = |item: &StreamItem| item.retention_bytes.unwrap_or(u64::MAX);
     let is_less = there.retention_ms > wanted.retention_ms || bytes(there) > bytes(wanted);
     is_less.then(|| "records beyond that are gone at once".to_owned())
-}
-
-/// What follows from a step of a trigger.
-pub(super) fn of_trigger(step: &Step, wanted: Option<&TriggerItem>) -> Option<String> {
-    let changes = |name: &str| step.settings.iter().any(|setting| setting.name == name);
-    match (step.action, wanted) {
-        (Action::Remove, _) => Some("how far it has come is forgotten".to_owned()),
-        (Action::Change, Some(wanted)) if changes("stream") || changes("start") => {
-            let TriggerItem { stream, start, .. } = wanted;
-            Some(format!("it forgets how far it has come, and starts afresh at {start} of '{stream}'"))
-        }
-        _ => None,
-    }
 }
 
 impl Action {

@@ -125,7 +125,7 @@ impl Runner {
             match emitted {
                 Ok(count) => {
                     self.place.row.update(|status| {
-                        status.emitted += count;
+                        status.counts.emitted += count;
                         status.blocked.remove(&self.lane);
                     });
                     break;
