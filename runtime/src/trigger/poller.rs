@@ -127,12 +127,14 @@ impl Poller {
                     None => None,
                 };
                 self.call_runners(&place.desk);
+                // Asked before the cursor moves: what is settled while it does is for the next move.
+                let is_finished = place.desk.is_finished();
                 self.commit(&place.desk, &mut cursor).await?;
                 self.show(&place.desk);
                 if place.desk.is_broken() {
                     return Err(Ended::Broken);
                 }
-                if place.desk.is_finished() {
+                if is_finished {
                     return Err(Ended::ReadToTheEnd);
                 }
                 if read.is_none() {
