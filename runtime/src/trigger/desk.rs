@@ -35,8 +35,8 @@ struct State {
     is_dirty: bool,
     /// Where the shard ends, once it is known.
     end: Option<Bound>,
-    /// Nothing was behind this bound when it was looked, and when that was.
-    tip: Option<(Bound, Timestamp)>,
+    /// Nothing was seen behind this bound, and when it was looked, if there was nothing indeed.
+    tip: Option<(Bound, Option<Timestamp>)>,
     /// A runner ended without coming back.
     is_broken: bool,
 }
@@ -123,8 +123,8 @@ impl Desk {
         least.map(|seat| seat.lane.taken())
     }
 
-    /// Lays down what was read from a bound on, at a time.
-    pub(super) fn lay_down(&self, from: Bound, read: Read, at: Timestamp) -> Laid {
+    /// Lays down what was read from a bound on; of when it is, if it is not of an earlier view.
+    pub(super) fn lay_down(&self, from: Bound, read: Read, looked: Option<Timestamp>) -> Laid {
         let Read { records, next, is_at_end, skipped, .. } = read;
         let is_empty = records.is_empty();
         // Only who reads moves these on: they stay as they are without the lock, which is not held for long work.
@@ -140,7 +140,7 @@ impl Desk {
             state.take(offer, &self.limits, &mut laid);
         }
         state.seats.iter_mut().for_each(|seat| seat.lane.closes_at(next));
-        state.tip = (is_empty && !is_at_end && !skipped).then_some((next, at));
+        state.tip = (is_empty && !is_at_end && !skipped).then_some((next, looked));
         if is_at_end {
             state.end = Some(next);
         }
@@ -278,7 +278,9 @@ impl Desk {
     pub(super) fn has_all_before(&self, lane: usize, time: Timestamp) -> bool {
         let state = self.state.lock();
         let Some(seat) = state.seats.get(lane) else { return true };
-        let is_read = |(tip, looked): (Bound, Timestamp)| seat.lane.taken() >= tip && looked >= time;
+        let is_read = |(tip, looked): (Bound, Option<Timestamp>)| {
+            seat.lane.taken() >= tip && looked.is_some_and(|looked| looked >= time)
+        };
         seat.lane.is_empty() && (state.is_ended_for(seat) || state.tip.is_some_and(is_read))
     }
 

@@ -127,12 +127,14 @@ impl Poller {
                     None => None,
                 };
                 self.call_runners(&place.desk);
+                // Asked before the cursor moves: what is settled while it does is for the next move.
+                let is_finished = place.desk.is_finished();
                 self.commit(&place.desk, &mut cursor).await?;
                 self.show(&place.desk);
                 if place.desk.is_broken() {
                     return Err(Ended::Broken);
                 }
-                if place.desk.is_finished() {
+                if is_finished {
                     return Err(Ended::ReadToTheEnd);
                 }
                 if read.is_none() {
@@ -167,9 +169,21 @@ impl Poller {
         }
         let is_in_vain = read.records.is_empty() && !read.skipped && !read.is_at_end;
         *looks_in_vain = if is_in_vain { looks_in_vain.saturating_add(1) } else { 0 };
-        let laid = place.desk.lay_down(from, read, at);
+        let looked = if is_in_vain && self.is_behind(read.next).await { None } else { Some(at) };
+        let laid = place.desk.lay_down(from, read, looked);
         self.tell_of(laid);
         Ok(())
+    }
+
+    /// Whether there is more behind this bound, or may be: a read may be of an earlier view, a position is of now. Only
+    /// who closes windows by the clock must know.
+    async fn is_behind(&self, next: Bound) -> bool {
+        let Work { store, stream, shard, rules, .. } = &self.work;
+        if rules.tumbling_window.is_none() {
+            return false;
+        }
+        let end = store.position(stream, shard.index, StartAt::Latest).await;
+        !end.is_ok_and(|end| end <= next)
     }
 
     async fn read(&mut self, from: Bound) -> Result<Read, Ended> {

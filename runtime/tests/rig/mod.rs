@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that goes wrong shall stop")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -18,6 +18,7 @@ use tidemill::status::{Board, ShardStatus, TriggerStatus};
 use tidemill::trigger::{Target, Targets, Triggers};
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::ReadLimits;
+use tidemill_stream::engine::faulty::{Faulty, FaultyOptions};
 use tidemill_stream::engine::memory::Memory;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::read::StartAt;
@@ -95,8 +96,17 @@ pub(crate) fn data_of(calls: &[Call]) -> Vec<String> {
 
 impl Rig {
     pub(crate) async fn new(function: impl Fn(&Invocation) -> Outcome + Send + Sync + 'static) -> Self {
+        Self::with_troubles(FaultyOptions { per_mille: BTreeMap::new(), ..FaultyOptions::default() }, function).await
+    }
+
+    /// Over an engine that makes these troubles.
+    pub(crate) async fn with_troubles(
+        troubles: FaultyOptions,
+        function: impl Fn(&Invocation) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(START_MS));
-        let store = Store::open(Arc::new(Memory::new(clock.clone())), clock.clone()).await.unwrap();
+        let engine = Faulty::new(Memory::new(clock.clone()), troubles);
+        let store = Store::open(Arc::new(engine), clock.clone()).await.unwrap();
         Self::over(clock, store, watch::Sender::new(Vec::new()), Arc::new(function))
     }
 

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tidemill::deploy::Start;
+use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
 use tidemill::functions::Invocation;
 use tidemill::status::State;
+use tidemill_stream::engine::faulty::{Fault, FaultyOptions};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::reshard::Scale;
 use tidemill_stream::shard::{HashKey, Shard, ShardIndex};
@@ -190,5 +191,26 @@ async fn change(rig: &Rig, random: &mut StdRng) {
         1 => drop(rig.store.update_shard_count(&orders(), random.random_range(1..8), Scale::Any).await.unwrap()),
         _ if open.len() < 20 => split(rig, open[at].index.0).await,
         _ => {}
+    }
+}
+
+/// The cursor of a closed shard is moved behind its last record, even where that is settled while the cursor is being moved.
+#[tokio::test(start_paused = true)]
+async fn the_last_records_of_a_closed_shard_are_not_delivered_again() {
+    for seed in 0..20 {
+        let per_mille = [(Fault::Pause, 1000)].into();
+        let rig =
+            Rig::with_troubles(FaultyOptions { seed, per_mille, ..FaultyOptions::default() }, |_| succeeds()).await;
+        rig.create_stream("orders", 1).await;
+        rig.put("orders", 0..3).await;
+        split(&rig, 0).await;
+        let spec = spec("t", "orders", Start::TrimHorizon);
+        let one_by_one = TriggerSpec { rules: TriggerRules { batch_records_max: 1, ..spec.rules.clone() }, ..spec };
+        rig.apply(&[one_by_one.clone()]).await;
+        rig.status("t", 0, |status| status.state == State::Finished).await;
+        let rig = rig.stopped().await.restarted();
+        rig.apply(&[one_by_one]).await;
+        rig.status("t", 0, |status| status.state == State::Finished).await;
+        assert_eq!(rig.delivered(3).await.len(), 3, "seed {seed}");
     }
 }

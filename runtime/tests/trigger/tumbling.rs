@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
 use tidemill::functions::{Answer, Invocation, InvokeError, Reply, WindowCall};
 use tidemill_stream::clock::Timestamp;
+use tidemill_stream::engine::faulty::{Fault, FaultyOptions};
 use tidemill_stream::name::StreamName;
 use tidemill_stream::shard::{HashKey, ShardIndex};
 
@@ -214,4 +215,26 @@ async fn the_end_of_a_shard_ends_its_window() {
     rig.put("orders", 2..3).await;
     let last = noted(&notes, 3).await[2].clone();
     assert!(last.ends_with("[2] {}"), "with no state: {last}");
+}
+
+/// A read may be of an earlier view: what is not there to see is not taken for the end of a window.
+#[tokio::test(start_paused = true)]
+async fn a_window_is_not_closed_before_records_that_a_read_did_not_see() {
+    for seed in 0..20 {
+        let notes = Notes::default();
+        let per_mille = [(Fault::StaleRead, 500)].into();
+        let troubles = FaultyOptions { seed, per_mille, ..FaultyOptions::default() };
+        let rig = Rig::with_troubles(troubles, counter(&notes)).await;
+        rig.create_stream("orders", 1).await;
+        rig.put("orders", 0..5).await;
+        at(&rig, 11);
+        rig.apply(&[windowed(2)]).await;
+        rig.status("t", 0, |status| status.counts.records == 5).await;
+        let is_last = |note: &String| note.starts_with("final");
+        while !notes.lock().iter().any(is_last) {
+            tokio::time::sleep(Duration::from_millis(1)).await; // of paused time
+        }
+        let last: Vec<_> = notes.lock().iter().filter(|note| is_last(note)).cloned().collect();
+        assert_eq!(last, ["final 0+10 0 [] {\"n\":5}"], "seed {seed}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Waking readers: a courtesy. A wake-up that is lost costs a reader its time-out, never a record.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use crate::shard::ShardIndex;
 
-/// Who waits for which shard of one log.
+/// Who waits for which shard of one log. In order: who is woken first does not change from run to run.
 #[derive(Debug, Default)]
-pub(super) struct Wakes(Mutex<HashMap<ShardIndex, Arc<Notify>>>);
+pub(super) struct Wakes(Mutex<BTreeMap<ShardIndex, Arc<Notify>>>);
 
 impl Wakes {
     /// What to await for this shard.
@@ -30,7 +30,7 @@ impl Wakes {
 
     /// Wakes everybody: the log has changed as a whole, or is gone.
     pub(super) fn wake_all(&self) {
-        for (_, notify) in self.0.lock().drain() {
+        for notify in std::mem::take(&mut *self.0.lock()).into_values() {
             notify.notify_waiters();
         }
     }
