@@ -117,8 +117,8 @@ pub(in crate::deploy) const TRIGGER: Legal = Legal {
             &FILTER,
             "Which records are delivered: those that match one of the patterns, which are EventBridge's as Lambda takes \
              them, on `data` (JSON) and `partitionKey`. The others are passed over. Numbers among values are compared as \
-             they are written, and YAML writes `3.10` as `3.1`: where that matters, write the pattern as a text \
-             ([Filters](functions.md#only-some-of-the-records)).",
+             they are written, and YAML writes `3.10` as `3.1`, and those above 2^64 with an exponent: where that matters, \
+             write the pattern as a text ([Filters](functions.md#only-some-of-the-records)).",
         ),
         Field::other(
             &ON_FAILURE,
