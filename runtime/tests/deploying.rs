@@ -141,11 +141,15 @@ async fn what_cannot_be_applied_fails_and_changes_nothing() {
     house.edit("recorder.wasm", "stranger.wasm");
     let run = house.deploy(&["--dry-run"]).await;
     let said = "the node would not deploy the function 'score'";
-    assert!(run.code == 1 && run.stderr.contains(said) && run.stderr.contains("not of the world"), "{}", run.stderr);
+    assert!(
+        run.code == 1 && run.stderr.contains(said) && run.stderr.contains("of no world of a function"),
+        "{}",
+        run.stderr
+    );
     let run = house.deploy(&[]).await;
     assert_eq!(run.code, 1, "{}", run.stdout);
     let said = "the node did not apply the manifest, and nothing has changed: cannot deploy the function 'score'";
-    assert!(run.stderr.contains(said) && run.stderr.contains("not of the world"), "{}", run.stderr);
+    assert!(run.stderr.contains(said) && run.stderr.contains("of no world of a function"), "{}", run.stderr);
 
     house.edit("shards: 2", "shard: 2");
     let run = house.deploy(&[]).await;

@@ -123,23 +123,3 @@ proptest! {
         prop_assert!(event.len() <= planned && event.capacity() == planned, "{} of {planned}", event.len());
     }
 }
-
-/// `cargo test --release -p tidemill --lib functions::event -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stderr, clippy::disallowed_methods, reason = "a measurement")]
-fn how_long_a_record_takes() {
-    let records = (0..1000)
-        .map(|index| record(1_734_642_199 + index, 1_545_084_650_987 + index, "customer-1234567", &[b'x'; 100]));
-    let invocation = call(records.collect());
-    let best = (0..200).map(|_| {
-        let start = std::time::Instant::now();
-        std::hint::black_box(event_json(&invocation));
-        start.elapsed()
-    });
-    eprintln!(
-        "{} ns a record, {} bytes a record",
-        best.min().unwrap().as_nanos() / 1000,
-        event_json(&invocation).len() / 1000
-    );
-}
