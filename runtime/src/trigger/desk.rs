@@ -39,6 +39,8 @@ struct State {
     tip: Option<(Bound, Option<Timestamp>)>,
     /// A runner ended without coming back.
     is_broken: bool,
+    /// The poller is gone: no runner stays.
+    is_closed: bool,
 }
 
 /// A lane and who works on it.
@@ -96,7 +98,8 @@ impl Desk {
             held: None,
         };
         let seats = progress.lanes().iter().map(seat).collect();
-        let state = State { seats, progress, is_dirty: false, end: None, tip: None, is_broken: false };
+        let state =
+            State { seats, progress, is_dirty: false, end: None, tip: None, is_broken: false, is_closed: false };
         Self { state: Mutex::new(state), limits, intake, window: rules.window, changed: Notify::new() }
     }
 }
@@ -186,6 +189,15 @@ impl Desk {
     /// Whether no runner works.
     pub(super) fn is_at_rest(&self) -> bool {
         self.state.lock().seats.iter().all(|seat| seat.runner.is_some())
+    }
+
+    /// The poller is gone. Runners hold on to the place that has the desk: none stays at it, so that both can go.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let runners: Vec<_> = state.seats.iter_mut().map(|seat| seat.runner.take()).collect();
+        drop(state);
+        drop(runners);
     }
 
     /// Whether a runner has ended without coming back.
@@ -293,6 +305,9 @@ impl Desk {
     /// The runner has nothing to do: it rests at the desk, or comes back if there is something after all.
     pub(super) fn rest(&self, runner: Box<Runner>) -> Option<Box<Runner>> {
         let mut state = self.state.lock();
+        if state.is_closed {
+            return None;
+        }
         let seat = state.seats.get_mut(runner.lane())?;
         if !seat.lane.is_empty() {
             return Some(runner);
@@ -305,9 +320,12 @@ impl Desk {
 
     /// The runner was stopped: what it did not settle will be delivered again by another.
     pub(super) fn stopped(&self, runner: Box<Runner>) {
-        if let Some(seat) = self.state.lock().seats.get_mut(runner.lane()) {
+        let mut state = self.state.lock();
+        let is_closed = state.is_closed;
+        if let Some(seat) = state.seats.get_mut(runner.lane()).filter(|_| !is_closed) {
             seat.runner = Some(runner);
         }
+        drop(state);
         self.changed.notify_one();
     }
 

@@ -118,12 +118,13 @@ impl Poller {
 
     /// Reads, calls runners and moves the cursor, until the end.
     async fn follow(&mut self, mut cursor: Cursor) -> Ended {
-        let place = self.workplace(cursor.progress.clone());
+        let place = Opened(self.workplace(cursor.progress.clone()));
+        let place = &*place.0;
         let mut looks_in_vain = 0;
         loop {
             let turn = async {
                 let read = match place.desk.wants() {
-                    Some(from) => Some(self.look(&place, from, &mut looks_in_vain).await?),
+                    Some(from) => Some(self.look(place, from, &mut looks_in_vain).await?),
                     None => None,
                 };
                 self.call_runners(&place.desk);
@@ -323,5 +324,14 @@ impl Poller {
             () = stopping.cancelled() => Err(Ended::Stopping),
             () = tokio::time::sleep(wait) => Ok(()),
         }
+    }
+}
+
+/// A place with a poller: its desk closes when that is gone, however it goes.
+struct Opened(Arc<Workplace>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.desk.close();
     }
 }
