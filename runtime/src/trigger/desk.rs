@@ -180,6 +180,11 @@ impl Desk {
         std::mem::take(&mut state.is_dirty).then(|| state.progress.clone())
     }
 
+    /// What was picked up did not get into the cursor.
+    pub(super) fn put_back(&self) {
+        self.state.lock().is_dirty = true;
+    }
+
     /// Whether the shard has ended and all of it is settled.
     pub(super) fn is_finished(&self) -> bool {
         let state = self.state.lock();

@@ -255,7 +255,9 @@ impl Poller {
                 }
                 Err(MoveCursorError::Stale { .. }) => return Err(Ended::Stale),
                 Err(MoveCursorError::Store(error)) => {
-                    self.back_off_from_store("the cursor cannot be moved", &error, &mut attempt).await?;
+                    let waited = self.back_off_from_store("the cursor cannot be moved", &error, &mut attempt).await;
+                    // Who is asked to stop meanwhile tries once more at the end.
+                    waited.inspect_err(|_| desk.put_back())?;
                 }
             }
         }

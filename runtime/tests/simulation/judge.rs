@@ -71,7 +71,35 @@ pub(crate) enum Law {
 }
 
 impl Law {
-    pub(crate) const LAST: Self = Self::NothingIsEndless;
+    /// All of them.
+    pub(crate) const ALL: [Self; Self::NothingIsEndless as usize + 1] = [
+        Self::AckIsKept,
+        Self::AllIsTaken,
+        Self::BatchOfOneShard,
+        Self::BatchPassesFilter,
+        Self::BatchKeepsLimit,
+        Self::BatchOfOneLane,
+        Self::BatchOfOneWindow,
+        Self::NothingIsSkipped,
+        Self::NotAgainInRun,
+        Self::NotAgainAfterStop,
+        Self::RestComesAgain,
+        Self::AttemptCounts,
+        Self::RetriesEnd,
+        Self::WaitsEnd,
+        Self::GivenUpByRule,
+        Self::KeyInOrder,
+        Self::KeyOnceAtATime,
+        Self::LaneOnceAtATime,
+        Self::ParentFirst,
+        Self::CursorBehind,
+        Self::StateIsHandedOn,
+        Self::WindowCloses,
+        Self::OldRunIsOver,
+        Self::EmittedIsKept,
+        Self::CountsAreRight,
+        Self::NothingIsEndless,
+    ];
 }
 
 /// A law that was broken, and where.

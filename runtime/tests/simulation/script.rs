@@ -7,6 +7,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::history::{Number, Rules};
 
 pub(crate) const KEYS: usize = 8;
+/// So many failures in a row that the wait behind them is as long as it gets.
+const MANY: u32 = 10;
 const RECORDS_MIN: usize = 40;
 const RECORDS_MAX: usize = 100;
 
@@ -113,7 +115,8 @@ impl Script {
             66..71 => Temper::Fails(times),
             71..74 => Temper::Traps(times),
             74..77 => Temper::TimesOut(times),
-            77..80 => Temper::Unavailable(times),
+            77..79 => Temper::Unavailable(times),
+            79..80 => Temper::Unavailable(MANY),
             80..82 => Temper::Nonsense(times),
             82..84 => Temper::UnknownRecord(times),
             84..88 => Temper::Reports(times),

@@ -99,7 +99,7 @@ impl World {
         let counts = Arc::clone(engine.counts());
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let store = Store::open(engine, clock.clone()).await.unwrap();
-        for (stream, shards) in [("s", script.shards), ("out", 1)] {
+        for (stream, shards) in [("s", script.shards), ("out", 1), ("letters", 1)] {
             let day = Duration::from_hours(24);
             store.create_stream(&name(stream), shards, StreamMode::Provisioned, day).await.unwrap();
         }
@@ -199,7 +199,7 @@ impl World {
             bisects,
             reports_failures: reports,
             filter: keys.map(pattern),
-            on_failure: known.has_destination.then(|| DestinationSpec::Stream(name("out"))),
+            on_failure: known.has_destination.then(|| DestinationSpec::Stream(name("letters"))),
             tumbling_window: window_ms.map(Duration::from_millis),
         };
         TriggerSpec {

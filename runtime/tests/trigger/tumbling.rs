@@ -222,7 +222,7 @@ async fn the_end_of_a_shard_ends_its_window() {
 async fn a_window_is_not_closed_before_records_that_a_read_did_not_see() {
     for seed in 0..20 {
         let notes = Notes::default();
-        let per_mille = [(Fault::StaleRead, 500)].into();
+        let per_mille = [(Fault::StaleRead, 500), (Fault::Pause, 500)].into();
         let troubles = FaultyOptions { seed, per_mille, ..FaultyOptions::default() };
         let rig = Rig::with_troubles(troubles, counter(&notes)).await;
         rig.create_stream("orders", 1).await;

@@ -65,7 +65,6 @@ impl<'h> Court<'h> {
         match lane.parts.last_mut() {
             Some(part) => {
                 part.records.retain(|number| !numbers.contains(number));
-                (part.calls, part.failures) = (0, 0);
                 if part.records.is_empty() {
                     lane.parts.pop();
                 }

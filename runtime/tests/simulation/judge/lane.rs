@@ -106,7 +106,8 @@ impl Court<'_> {
         }
         let (rules, now_ms) = (self.rules_of(id), self.now_ms);
         let lane = self.lanes.entry(id).or_default();
-        let is_kept = matches!(outcome, Outcome::Taken | Outcome::TookSome(_));
+        // A batch that comes again as a whole finds the state that it found.
+        let is_kept = matches!(outcome, Outcome::Taken | Outcome::TookSome(1..));
         if let (Some(window), Some(state), true) = (&mut lane.window, state, is_kept) {
             window.state.clone_from(state);
         }
