@@ -229,7 +229,7 @@ async fn a_cursor_is_moved_by_its_owner_only() {
         let fixed = store.cursor(trigger, shard).await.unwrap().unwrap();
         let far = Bound::at(tidemill_stream::engine::Position(100));
         let moved = store.move_cursor(trigger, shard, &fixed, far.into()).await.unwrap();
-        assert_eq!(store.cursor(trigger, shard).await.unwrap(), Some(moved));
+        assert_eq!(store.cursor(trigger, shard).await.unwrap(), Some(moved.clone()));
         let stale = store.move_cursor(trigger, shard, &fixed, Bound::START.into()).await;
         assert!(matches!(stale, Err(MoveCursorError::Stale { .. })), "{stale:?}");
         assert_eq!(store.cursor(trigger, shard).await.unwrap(), Some(moved));

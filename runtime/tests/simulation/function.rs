@@ -169,7 +169,7 @@ impl Scripted {
             How::Succeeded | How::Stalled | How::Nonsense | How::UnknownRecord | How::Reported => {}
         }
         let emission = |(number, stream): &(Number, &str)| Emission {
-            stream: StreamName::parse(*stream).unwrap(),
+            stream: StreamName::parse(stream).unwrap(),
             record: Record {
                 partition_key: PartitionKey::parse("k").unwrap(),
                 explicit_hash: None,

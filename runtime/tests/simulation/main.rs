@@ -6,6 +6,14 @@
 //! log.
 
 #![allow(
+    clippy::assigning_clones,
+    clippy::match_same_arms,
+    clippy::needless_for_each,
+    clippy::struct_field_names,
+    clippy::unused_self,
+    reason = "cases are written one by one, as they are read"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -110,7 +110,7 @@ async fn cursors_move_and_go_whatever_becomes_of_an_answer() {
             for position in 1..5 {
                 let to = Bound::at(tidemill_stream::engine::Position(position));
                 cursor = store.move_cursor(trigger, shards[0], &cursor, to.into()).await.unwrap();
-                assert_eq!(store.cursor(trigger, shards[0]).await.unwrap(), Some(cursor));
+                assert_eq!(store.cursor(trigger, shards[0]).await.unwrap(), Some(cursor.clone()));
                 assert_eq!(cursor.progress, to.into());
             }
             store.drop_cursors(trigger, &shards).await.unwrap();

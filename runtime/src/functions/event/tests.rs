@@ -106,7 +106,8 @@ proptest! {
         let read: Vec<_> = event["Records"].as_array().unwrap().iter().map(|record| {
             let kinesis = &record["kinesis"];
             let data = STANDARD.decode_to_vec(kinesis["data"].as_str().unwrap()).unwrap();
-            let millis = (kinesis["approximateArrivalTimestamp"].as_f64().unwrap() * 1000.0).round() as u64;
+            let millis = kinesis["approximateArrivalTimestamp"].as_f64().unwrap() * 1000.0;
+            let millis: u64 = format!("{millis:.0}").parse().unwrap();
             let number = SequenceNumber::parse(kinesis["sequenceNumber"].as_str().unwrap()).unwrap();
             prop_assert_eq!(&record["eventID"], &json!(format!("shardId-000000000006:{number}")));
             Ok((number.position().0, millis, kinesis["partitionKey"].as_str().unwrap().to_owned(), data))

@@ -32,12 +32,11 @@ impl<'h> Court<'h> {
     /// Those of the part that is next, or of a batch that was not delivered yet.
     fn given_up_records(&self, id: LaneId, first: u64, count: usize) -> Vec<&'h Kept> {
         let part = self.lanes.get(&id).and_then(|lane| lane.parts.last());
-        match part {
-            Some(part) => part.records.iter().take(count).filter_map(|number| self.kept(*number)).collect(),
-            None => {
-                let rest = self.records_of(id).filter(|kept| kept.position >= first && !self.is_done(id, kept));
-                rest.take(count).collect()
-            }
+        if let Some(part) = part {
+            part.records.iter().take(count).filter_map(|number| self.kept(*number)).collect()
+        } else {
+            let rest = self.records_of(id).filter(|kept| kept.position >= first && !self.is_done(id, kept));
+            rest.take(count).collect()
         }
     }
 
@@ -62,19 +61,16 @@ impl<'h> Court<'h> {
         let numbers: Vec<Number> = given_up.iter().map(|kept| kept.number).collect();
         let lane = self.lanes.entry(id).or_default();
         lane.due_ms = None;
-        match lane.parts.last_mut() {
-            Some(part) => {
-                part.records.retain(|number| !numbers.contains(number));
-                if part.records.is_empty() {
-                    lane.parts.pop();
-                }
+        if let Some(part) = lane.parts.last_mut() {
+            part.records.retain(|number| !numbers.contains(number));
+            if part.records.is_empty() {
+                lane.parts.pop();
             }
-            None => {
-                self.begin_batch(&numbers, id);
-                self.lanes.entry(id).or_default().parts.clear();
-            }
+        } else {
+            self.begin_batch(&numbers, id);
+            self.lanes.entry(id).or_default().parts.clear();
         }
         let is_too_old = |kept: &&Kept| age_max_ms.is_some_and(|age_max_ms| kept.arrival_ms + age_max_ms < now_ms);
-        given_up.iter().all(|kept| is_too_old(kept))
+        given_up.iter().all(is_too_old)
     }
 }
