@@ -1,7 +1,9 @@
 //! Functions of the world `lambda`: an event in, a response out.
 
+#![allow(clippy::panic, reason = "a test may fail")]
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ use tidemill::functions::{
     WasmError, WindowCall, World, event_json, limits,
 };
 use tidemill::home::Home;
-use tidemill_stream::clock::Timestamp;
+use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::Position;
 use tidemill_stream::name::StreamName;
 use tidemill_stream::record::StoredRecord;
@@ -177,7 +179,7 @@ async fn a_context_says_who_is_called_and_until_when() {
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+    Clock::system().now().as_millis()
 }
 
 #[tokio::test]

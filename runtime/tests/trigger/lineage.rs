@@ -206,7 +206,7 @@ async fn the_last_records_of_a_closed_shard_are_not_delivered_again() {
         split(&rig, 0).await;
         let spec = spec("t", "orders", Start::TrimHorizon);
         let one_by_one = TriggerSpec { rules: TriggerRules { batch_records_max: 1, ..spec.rules.clone() }, ..spec };
-        rig.apply(&[one_by_one.clone()]).await;
+        rig.apply(std::slice::from_ref(&one_by_one)).await;
         rig.status("t", 0, |status| status.state == State::Finished).await;
         let rig = rig.stopped().await.restarted();
         rig.apply(&[one_by_one]).await;

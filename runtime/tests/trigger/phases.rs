@@ -25,7 +25,7 @@ async fn a_disabled_trigger_keeps_its_place() {
     assert_eq!((row.phase, row.key.shard), (Phase::Disabled, None));
     let first = rig.put("orders", 5..8).await;
     let enabled = TriggerSpec { is_enabled: true, ..disabled() };
-    rig.apply(&[enabled.clone()]).await;
+    rig.apply(std::slice::from_ref(&enabled)).await;
     assert_eq!(rig::data_of(&rig.delivered(3).await), first, "what came since it was made");
     assert_eq!(rig.row(|_| true).await.phase, Phase::Enabled);
     rig.apply(&[disabled()]).await;
@@ -86,7 +86,7 @@ async fn what_a_filter_does_not_let_pass_is_counted_and_passed_over() {
     let filter = Some(Filter::parse([r#"{"partitionKey": [{"prefix": "1"}]}"#]).unwrap());
     let spec = spec("t", "orders", Start::TrimHorizon);
     let filtering = TriggerSpec { rules: TriggerRules { filter, ..spec.rules.clone() }, ..spec };
-    rig.apply(&[filtering.clone()]).await;
+    rig.apply(std::slice::from_ref(&filtering)).await;
     let expected: Vec<String> = std::iter::once(1).chain(10..20).map(|number: u32| number.to_string()).collect();
     assert_eq!(rig::data_of(&rig.delivered(11).await), expected);
     let counts = rig.status("t", 0, |status| status.pending_since.is_none()).await.counts;

@@ -14,7 +14,7 @@ fn waiting(window: Duration, batch_records_max: usize) -> TriggerSpec {
     TriggerSpec { rules: TriggerRules { window, batch_records_max, ..spec.rules.clone() }, ..spec }
 }
 
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_waits_for_its_window() {
@@ -66,7 +66,7 @@ async fn a_stop_does_not_wait_for_a_window() {
     let rig = Rig::new(|_| succeeds()).await;
     rig.create_stream("orders", 1).await;
     rig.put("orders", 0..3).await;
-    rig.apply(&[waiting(Duration::from_secs(300), 100)]).await;
+    rig.apply(&[waiting(Duration::from_mins(5), 100)]).await;
     rig.status("t", 0, |status| status.pending_since.is_some()).await;
     let began = Instant::now();
     let rig = rig.stopped().await;
