@@ -65,10 +65,11 @@ fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<Strin
 fn blocked_lines(blocked: &BlockedReport, now: Timestamp) -> [String; 2] {
     let BlockedReport { lane, first_sequence_number, records, attempt, next_at_ms, .. } = blocked;
     let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
+    let times = if *attempt == 1 { "once".to_owned() } else { format!("{attempt} times") };
     let next = span(next_at_ms.saturating_sub(now.as_millis()));
     [
         format!("  stuck at {first_sequence_number}"),
-        format!("    {records}, lane {lane}, delivered {attempt} times, again in {next}"),
+        format!("    {records}, lane {lane}, delivered {times}, again in {next}"),
     ]
 }
 
