@@ -74,6 +74,16 @@ pub const DESTINATION_ANSWER_CHARS_MAX: usize = 200;
 pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.
 pub const RETRY_BACKOFF_CAP: Duration = Duration::from_secs(10);
+/// Records that wait in a lane beyond its next batch are at most so many.
+pub const LANE_AHEAD_RECORDS: usize = 1000;
+/// And so many bytes.
+pub const LANE_AHEAD_BYTES: usize = 1 << 20;
+/// What all lanes of a node hold, bytes: those that wait and those that are in work.
+pub const LANES_BYTES_MAX: usize = 256 << 20;
+/// What a lane takes in while all of that is held, bytes.
+pub const LANE_BYTES_SHORT: usize = 64 << 10;
+/// How long after its last move a cursor moves again; the node does not stop before the last move.
+pub const CURSOR_PACE: Duration = Duration::from_millis(20);
 /// How long a poller that has come to the tip sleeps at most before it looks again (Lambda polls once a second); each look
 /// in vain doubles it.
 pub const TIP_WAIT_FIRST: Duration = Duration::from_secs(1);

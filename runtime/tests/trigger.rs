@@ -11,6 +11,8 @@ mod lineage;
 #[path = "trigger/phases.rs"]
 mod phases;
 mod rig;
+#[path = "trigger/sharing.rs"]
+mod sharing;
 #[path = "trigger/tumbling.rs"]
 mod tumbling;
 #[path = "trigger/windows.rs"]

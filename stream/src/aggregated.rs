@@ -242,7 +242,7 @@ impl Iterator for UserRecords {
             position: self.position,
             arrival: self.arrival,
             partition_key: partition_key.clone(),
-            explicit_hash: self.aggregate.explicit_hash_of(packed),
+            explicit_hash: self.aggregate.explicit_hash_of(packed).map(Box::new),
             data: self.aggregate.payload.slice(packed.data.range()),
         };
         self.next += 1;

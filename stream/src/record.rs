@@ -28,8 +28,8 @@ pub struct StoredRecord {
     pub arrival: Timestamp,
     /// The producer's key.
     pub partition_key: PartitionKey,
-    /// The hash key that the producer gave, if any.
-    pub explicit_hash: Option<HashKey>,
+    /// The hash key that the producer gave, if any: few do, so it takes no room of its own.
+    pub explicit_hash: Option<Box<HashKey>>,
     /// The payload.
     pub data: Bytes,
 }
@@ -42,6 +42,13 @@ impl Record {
 }
 
 impl StoredRecord {
+    /// The same in memory of its own: a record that was read shares that of all that it was read with.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        let (key, data) = (ByteString::from(self.partition_key.as_str()), Bytes::copy_from_slice(&self.data));
+        Self { partition_key: PartitionKey(key), data, ..self }
+    }
+
     /// Data and partition key in bytes: what Kinesis counts against its limits.
     pub fn size_bytes(&self) -> usize {
         self.data.len() + self.partition_key.as_str().len()

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::intake::{Found, Intake, Offer, Offered};
 use super::lane::{Batch, BatchLimits, Lane};
+use super::room::Room;
 use super::runner::Runner;
 use crate::deploy::TriggerRules;
 
@@ -87,10 +88,16 @@ pub(super) enum Next {
 
 impl Desk {
     /// For the lanes of one shard; a runner for each of them.
-    pub(super) fn new(progress: Progress, rules: &TriggerRules, limits: BatchLimits, intake: Intake) -> Self {
+    pub(super) fn new(
+        progress: Progress,
+        rules: &TriggerRules,
+        limits: BatchLimits,
+        intake: Intake,
+        room: &Room,
+    ) -> Self {
         let progress = progress.divided(rules.parallelization);
         let seat = |bound: &Bound| Seat {
-            lane: Lane::new(*bound),
+            lane: Lane::new(*bound, room),
             runner: None,
             news: Arc::default(),
             window_began: Instant::now(),
@@ -113,14 +120,14 @@ impl Desk {
         state.seats.iter_mut().zip(runners).for_each(|(seat, runner)| seat.runner = Some(runner));
     }
 
-    /// Where to read next: where the lane stands that has the least to do and room for more; `None` while no lane has, or
+    /// Where to read next: where the lane stands that has the least to do and is low on records; `None` while no lane is, or
     /// all of those are at the tip.
     pub(super) fn wants(&self) -> Option<Bound> {
         let state = self.state.lock();
         let tip = state.tip.map(|(bound, _)| bound);
         let wanting = |seat: &&Seat| {
             let taken = seat.lane.taken();
-            seat.lane.has_room(&self.limits) && Some(taken) != tip && state.end.is_none_or(|end| taken < end)
+            seat.lane.is_low(&self.limits) && Some(taken) != tip && state.end.is_none_or(|end| taken < end)
         };
         let least = state.seats.iter().filter(wanting).min_by_key(|seat| (seat.lane.len(), seat.lane.taken()));
         least.map(|seat| seat.lane.taken())
@@ -172,6 +179,11 @@ impl Desk {
         let State { seats, end, .. } = &mut *state;
         let idle = seats.iter_mut().filter(|seat| !seat.lane.is_empty() || (seat.held.is_some() && end.is_some()));
         idle.filter_map(|seat| seat.runner.take()).collect()
+    }
+
+    /// Whether the progress is ahead of the cursor.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.state.lock().is_dirty
     }
 
     /// The progress, if it is ahead of the cursor.
@@ -238,8 +250,11 @@ impl Desk {
         }
         seat.window_ends = None;
         let batch = seat.lane.form(&self.limits);
+        let is_low = seat.lane.is_low(&self.limits);
         drop(state);
-        self.changed.notify_one();
+        if is_low {
+            self.changed.notify_one();
+        }
         batch.map_or(Next::Nothing, Next::Batch)
     }
 
@@ -250,26 +265,36 @@ impl Desk {
 
     /// A lane is done with all before this.
     pub(super) fn settle(&self, lane: usize, bound: Bound) {
-        let mut state = self.state.lock();
-        let held = state.seats.get_mut(lane).and_then(|seat| seat.held.as_mut());
-        match held {
-            Some(held) => held.settled = Some(bound),
-            None => state.advance(lane, bound),
-        }
-        drop(state);
-        self.changed.notify_one();
+        self.progress_by(|state| {
+            let held = state.seats.get_mut(lane).and_then(|seat| seat.held.as_mut());
+            match held {
+                Some(held) => held.settled = Some(bound),
+                None => state.advance(lane, bound),
+            }
+        });
     }
 
     /// A batch is processed; the lane's next batching window begins.
     pub(super) fn is_done(&self, lane: usize) {
+        self.progress_by(|state| {
+            if let Some(seat) = state.seats.get_mut(lane) {
+                seat.lane.is_back();
+                seat.window_began = Instant::now();
+            }
+            state.rest_lanes();
+        });
+    }
+
+    /// The poller is told once that the cursor is behind: it moves that in its own time.
+    fn progress_by(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
-        if let Some(seat) = state.seats.get_mut(lane) {
-            seat.lane.is_back();
-            seat.window_began = Instant::now();
-        }
-        state.rest_lanes();
+        let was_dirty = state.is_dirty;
+        change(&mut state);
+        let is_news = state.is_dirty && !was_dirty;
         drop(state);
-        self.changed.notify_one();
+        if is_news {
+            self.changed.notify_one();
+        }
     }
 
     /// A tumbling window is open from here on: what is settled counts when it is closed.
@@ -281,14 +306,13 @@ impl Desk {
 
     /// The window is closed.
     pub(super) fn release(&self, lane: usize) {
-        let mut state = self.state.lock();
-        let held = state.seats.get_mut(lane).and_then(|seat| seat.held.take());
-        if let Some(bound) = held.and_then(|held| held.settled) {
-            state.advance(lane, bound);
-        }
-        state.rest_lanes();
-        drop(state);
-        self.changed.notify_one();
+        self.progress_by(|state| {
+            let held = state.seats.get_mut(lane).and_then(|seat| seat.held.take());
+            if let Some(bound) = held.and_then(|held| held.settled) {
+                state.advance(lane, bound);
+            }
+            state.rest_lanes();
+        });
     }
 
     /// Whether nothing more can come for the lane that arrived before this: all was read, and looked for since.

@@ -23,6 +23,8 @@ pub(super) struct Intake {
     /// The hash keys of the shard.
     range: HashRange,
     lanes: usize,
+    /// Not all that is read goes to one lane.
+    is_divided: bool,
 }
 
 /// A record for a lane.
@@ -55,9 +57,11 @@ pub(super) struct Found {
 }
 
 impl Intake {
-    pub(super) fn new(rules: &TriggerRules, range: HashRange) -> Self {
+    /// `is_alone`: the stream has no other shard.
+    pub(super) fn new(rules: &TriggerRules, range: HashRange, is_alone: bool) -> Self {
         let TriggerRules { semantics, filter, parallelization, .. } = rules;
-        Self { semantics: *semantics, filter: filter.clone(), range, lanes: *parallelization }
+        let is_divided = filter.is_some() || *parallelization > 1 || !is_alone;
+        Self { semantics: *semantics, filter: filter.clone(), range, lanes: *parallelization, is_divided }
     }
 
     /// What records are made of, in order. `wants` says whether a lane takes records of a place: what it does not take is not
@@ -103,6 +107,8 @@ impl Intake {
         wants(lane, position).then(|| {
             let event = Event { data: &record.data, partition_key: record.partition_key.as_str() };
             let what = match self.filter.as_ref().map_or(Verdict::Passes, |filter| filter.verdict(&event)) {
+                // A record that waits alone must not keep all that it was read with.
+                Verdict::Passes if self.is_divided => Offered::Item(Item { record: record.detached(), ends_record }),
                 Verdict::Passes => Offered::Item(Item { record, ends_record }),
                 Verdict::Filtered => Offered::Filtered,
                 Verdict::NotJson => Offered::NotJson,

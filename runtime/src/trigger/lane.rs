@@ -11,9 +11,11 @@ use tidemill_stream::clock::Timestamp;
 use tidemill_stream::engine::{Bound, Position};
 use tidemill_stream::record::StoredRecord;
 
+use super::room::{Held, Room};
 use super::size::Sizes;
 use super::window;
 use crate::deploy::TriggerRules;
+use crate::limits::{LANE_AHEAD_BYTES, LANE_AHEAD_RECORDS, LANE_BYTES_SHORT};
 
 /// A record that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +47,11 @@ impl BatchLimits {
 }
 
 /// The records of one call, or of several where it fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) records: Arc<[StoredRecord]>,
     ends_record: bool,
+    _held: Held,
 }
 
 impl Batch {
@@ -67,7 +70,8 @@ impl Batch {
 #[derive(Debug)]
 pub(super) struct Lane {
     items: VecDeque<Item>,
-    bytes: usize,
+    /// By what waits.
+    held: Held,
     /// What lies before it was taken in.
     taken: Bound,
     /// It takes no more of the read that is being taken in.
@@ -78,8 +82,8 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Empty, of what lies behind a bound.
-    pub(super) fn new(from: Bound) -> Self {
-        Self { items: VecDeque::new(), bytes: 0, taken: from, is_closed: false, in_work_since: None }
+    pub(super) fn new(from: Bound, room: &Room) -> Self {
+        Self { items: VecDeque::new(), held: room.hold(0), taken: from, is_closed: false, in_work_since: None }
     }
 
     /// What lies before it was taken in.
@@ -100,9 +104,24 @@ impl Lane {
         self.in_work_since.or_else(|| self.items.front().map(|item| item.record.arrival))
     }
 
-    /// Whether it has less than a whole batch.
+    /// Whether it takes more in: up to a whole batch, and some records beyond a small one, so that they need not be read one
+    /// batch at a time. Where memory is short it is no more than a share.
     pub(super) fn has_room(&self, limits: &BatchLimits) -> bool {
-        self.items.len() < limits.records_max && self.bytes < limits.bytes_max
+        if self.held.is_short() {
+            return self.held.bytes() < LANE_BYTES_SHORT
+                && self.items.len() < limits.records_max.max(LANE_AHEAD_RECORDS);
+        }
+        !self.has_batch(limits) || (self.items.len() < LANE_AHEAD_RECORDS && self.held.bytes() < LANE_AHEAD_BYTES)
+    }
+
+    /// Whether it has room for so much that a read is worth while.
+    pub(super) fn is_low(&self, limits: &BatchLimits) -> bool {
+        let is_low = self.items.len() < LANE_AHEAD_RECORDS / 2 && self.held.bytes() < LANE_AHEAD_BYTES / 2;
+        self.has_room(limits) && (is_low || !self.has_batch(limits))
+    }
+
+    fn has_batch(&self, limits: &BatchLimits) -> bool {
+        self.items.len() >= limits.records_max || self.held.bytes() >= limits.bytes_max
     }
 
     /// Whether a batch would leave that no later record can join.
@@ -111,7 +130,7 @@ impl Lane {
         let arrival = |item: &Item| item.record.arrival;
         let crosses =
             first.zip(last).is_some_and(|(first, last)| !limits.lie_in_one_window(arrival(first), arrival(last)));
-        crosses || !self.has_room(limits)
+        crosses || self.has_batch(limits) || !self.has_room(limits)
     }
 
     /// A read begins here: does the lane take part in it?
@@ -140,7 +159,7 @@ impl Lane {
 
     /// A record that it [admits](Self::admits).
     pub(super) fn push(&mut self, item: Item, limits: &BatchLimits) {
-        self.bytes += limits.sizes.of(&item.record);
+        self.held.add(limits.sizes.of(&item.record));
         self.items.push_back(item);
     }
 
@@ -153,13 +172,13 @@ impl Lane {
 
     /// The next batch, if there are records.
     pub(super) fn form(&mut self, limits: &BatchLimits) -> Option<Batch> {
-        let count = self.next_count(limits);
+        let (count, bytes) = self.next_size(limits);
         let last = self.items.get(count.checked_sub(1)?)?;
         let ends_record = last.ends_record;
         let records: Arc<[StoredRecord]> = self.items.drain(..count).map(|item| item.record).collect();
-        self.bytes -= records.iter().map(|record| limits.sizes.of(record)).sum::<usize>();
+        let held = self.held.part(bytes);
         self.in_work_since = records.first().map(|record| record.arrival);
-        Some(Batch { records, ends_record })
+        Some(Batch { records, ends_record, _held: held })
     }
 
     /// Nothing is in work any more.
@@ -167,22 +186,22 @@ impl Lane {
         self.in_work_since = None;
     }
 
-    /// How many records the next batch has: no Kinesis record is cut that has room in a batch of its own.
-    fn next_count(&self, limits: &BatchLimits) -> usize {
-        let Some(first) = self.items.front() else { return 0 };
-        let (mut count, mut bytes, mut whole) = (0, 0, 0);
+    /// How many records the next batch has, and how many bytes: no Kinesis record is cut that has room in a batch of its own.
+    fn next_size(&self, limits: &BatchLimits) -> (usize, usize) {
+        let Some(first) = self.items.front() else { return (0, 0) };
+        let (mut count, mut bytes, mut whole) = (0, 0, (0, 0));
         for item in self.items.iter().take(limits.records_max) {
-            bytes += limits.sizes.of(&item.record);
-            let fits = bytes <= limits.bytes_max && limits.lie_in_one_window(first.record.arrival, item.record.arrival);
+            let more = bytes + limits.sizes.of(&item.record);
+            let fits = more <= limits.bytes_max && limits.lie_in_one_window(first.record.arrival, item.record.arrival);
             if count > 0 && !fits {
                 break;
             }
-            count += 1;
+            (count, bytes) = (count + 1, more);
             if item.ends_record {
-                whole = count;
+                whole = (count, bytes);
             }
         }
-        if whole > 0 { whole } else { count }
+        if whole.0 > 0 { whole } else { (count, bytes) }
     }
 }
 

@@ -14,6 +14,7 @@ mod output;
 mod policy;
 mod poller;
 mod response;
+mod room;
 mod runner;
 mod size;
 mod supervisor;

@@ -14,6 +14,7 @@ use tidemill_stream::engine::{Bound, ReadLimits};
 use tidemill_stream::error::StoreError;
 use tidemill_stream::limits::READ_RECORDS_MAX;
 use tidemill_stream::read::{Read, ReadError, StartAt};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::desk::{Desk, Laid};
@@ -24,7 +25,7 @@ use super::policy::{backoff, rest};
 use super::runner::{Runner, Workplace};
 use super::size::Sizes;
 use super::work::Work;
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, CURSOR_PACE, LANE_AHEAD_RECORDS, LANE_BYTES_SHORT};
 use crate::status::State;
 use crate::tasks::Tasks;
 
@@ -120,7 +121,7 @@ impl Poller {
     async fn follow(&mut self, mut cursor: Cursor) -> Ended {
         let place = Opened(self.workplace(cursor.progress.clone()));
         let place = &*place.0;
-        let mut looks_in_vain = 0;
+        let (mut looks_in_vain, mut moves_at) = (0, Instant::now());
         loop {
             let turn = async {
                 let read = match place.desk.wants() {
@@ -130,7 +131,11 @@ impl Poller {
                 self.call_runners(&place.desk);
                 // Asked before the cursor moves: what is settled while it does is for the next move.
                 let is_finished = place.desk.is_finished();
-                self.commit(&place.desk, &mut cursor).await?;
+                if is_finished || Instant::now() >= moves_at {
+                    if self.commit(&place.desk, &mut cursor).await? {
+                        moves_at = Instant::now() + CURSOR_PACE;
+                    }
+                }
                 self.show(&place.desk);
                 if place.desk.is_broken() {
                     return Err(Ended::Broken);
@@ -139,7 +144,7 @@ impl Poller {
                     return Err(Ended::ReadToTheEnd);
                 }
                 if read.is_none() {
-                    self.wait(&place.desk, looks_in_vain).await?;
+                    self.wait(&place.desk, looks_in_vain, moves_at).await?;
                 }
                 Ok(())
             };
@@ -150,9 +155,10 @@ impl Poller {
     }
 
     fn workplace(&mut self, progress: Progress) -> Arc<Workplace> {
-        let Work { rules, shard, arns, .. } = &self.work;
+        let Work { stream, rules, shard, arns, room, .. } = &self.work;
+        let is_alone = stream.open_shards().count() == 1;
         let limits = BatchLimits::of(rules, Sizes::new(rules.semantics, arns));
-        let desk = Desk::new(progress, rules, limits, Intake::new(rules, shard.range));
+        let desk = Desk::new(progress, rules, limits, Intake::new(rules, shard.range, is_alone), room);
         let lanes = rules.parallelization;
         let place = Arc::new(Workplace { work: self.work.clone(), desk });
         let random = &mut self.random;
@@ -188,9 +194,12 @@ impl Poller {
     }
 
     async fn read(&mut self, from: Bound) -> Result<Read, Ended> {
-        let rules = &self.work.rules;
-        let records_max = rules.batch_records_max.saturating_mul(rules.parallelization).min(READ_RECORDS_MAX);
-        let limits = ReadLimits { records_max, bytes_max: BATCH_BYTES_MAX };
+        let Work { rules, room, .. } = &self.work;
+        let records_of_lane = rules.batch_records_max.max(LANE_AHEAD_RECORDS);
+        let limits = ReadLimits {
+            records_max: records_of_lane.saturating_mul(rules.parallelization).min(READ_RECORDS_MAX),
+            bytes_max: if room.is_short() { LANE_BYTES_SHORT } else { BATCH_BYTES_MAX },
+        };
         let mut attempt = 1;
         loop {
             let Work { store, stream, shard, stopping, .. } = &self.work;
@@ -242,16 +251,16 @@ impl Poller {
         }
     }
 
-    /// Moves the cursor behind what is settled, durably enough: after a crash it may lag.
-    async fn commit(&mut self, desk: &Desk, cursor: &mut Cursor) -> Result<(), Ended> {
-        let Some(to) = desk.pick_up() else { return Ok(()) };
+    /// Moves the cursor behind what is settled, durably enough: after a crash it may lag. Whether there was anything to move.
+    async fn commit(&mut self, desk: &Desk, cursor: &mut Cursor) -> Result<bool, Ended> {
+        let Some(to) = desk.pick_up() else { return Ok(false) };
         let mut attempt = 1;
         loop {
             let Work { store, shard, .. } = &self.work;
             match store.move_cursor(self.trigger, shard.index, cursor, to.clone()).await {
                 Ok(moved) => {
                     *cursor = moved;
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(MoveCursorError::Stale { .. }) => return Err(Ended::Stale),
                 Err(MoveCursorError::Store(error)) => {
@@ -273,11 +282,11 @@ impl Poller {
         });
     }
 
-    /// Nothing can be read for now: waits for a lane, or at the tip for a hint, and looks again by the clock in case the hint
-    /// was lost.
-    async fn wait(&mut self, desk: &Desk, looks_in_vain: u32) -> Result<(), Ended> {
+    /// Nothing can be read for now: waits for a lane, or until a cursor that is behind moves again, or at the tip for a hint,
+    /// and looks again by the clock in case the hint was lost.
+    async fn wait(&mut self, desk: &Desk, looks_in_vain: u32, moves_at: Instant) -> Result<(), Ended> {
         let Work { store, stream, shard, stopping, .. } = &self.work;
-        let tip = desk.tip();
+        let (tip, is_dirty) = (desk.tip(), desk.is_dirty());
         let news = async {
             match tip {
                 Some(tip) => store.wait(stream, shard.index, tip, rest(looks_in_vain)).await,
@@ -288,6 +297,7 @@ impl Poller {
             biased;
             () = stopping.cancelled() => Err(Ended::Stopping),
             () = desk.changed() => Ok(()),
+            () = tokio::time::sleep_until(moves_at), if is_dirty => Ok(()),
             () = news => {
                 desk.forget_tip();
                 Ok(())

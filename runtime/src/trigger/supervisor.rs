@@ -23,6 +23,7 @@ use super::dead_letter::Destination;
 use super::document::{self, TriggerError};
 use super::lineage::Ends;
 use super::poller::Poller;
+use super::room::Room;
 use super::work::Work;
 use crate::deploy::{TriggerRules, TriggerSpec};
 use crate::functions::FunctionName;
@@ -48,6 +49,7 @@ pub(super) struct Supervisor {
     /// Moves when a shard is read to its end.
     ends: watch::Sender<u64>,
     random: StdRng,
+    room: Room,
     wanted: Vec<TriggerSpec>,
     running: BTreeMap<String, Running>,
 }
@@ -91,7 +93,8 @@ impl Supervisor {
     ) -> Self {
         let changes = store.changes();
         let (wanted, running, ends) = (Vec::new(), BTreeMap::new(), watch::Sender::new(0));
-        Self { store, home, targets, board, commands, changes, ends, random, wanted, running }
+        let room = Room::default();
+        Self { store, home, targets, board, commands, changes, ends, random, room, wanted, running }
     }
 
     /// Looks after the triggers until it is asked to stop, then stops them.
@@ -249,6 +252,7 @@ impl Supervisor {
             arns: Arc::new(self.home.arns(&spec.stream, &spec.function)),
             targets: Arc::clone(&self.targets),
             destination: running.destination.clone(),
+            room: self.room.clone(),
             row: self.board.row(key, spec.stream.as_str(), spec.function.as_str(), State::Running),
             stopping: running.pollers.stopping().child_token(),
         };

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Targets;
 use super::dead_letter::Destination;
+use super::room::Room;
 use crate::deploy::TriggerRules;
 use crate::functions::FunctionName;
 use crate::home::Arns;
@@ -29,6 +30,7 @@ pub(super) struct Work {
     pub(super) targets: Targets,
     pub(super) destination: Option<Destination>,
     pub(super) row: Row,
+    pub(super) room: Room,
     pub(super) stopping: CancellationToken,
 }
 

@@ -101,8 +101,8 @@ async fn a_failure_within_an_aggregate_never_leaves_the_cursor_there() {
     let stream = rig.store.stream(&StreamName::parse("orders").unwrap()).unwrap();
     let limits = ReadLimits { records_max: 10, bytes_max: 1 << 20 };
     let put = rig.store.read(&stream, ShardIndex(0), Bound::START, limits).await.unwrap().records;
-    assert_eq!(cursor(&rig).await, Bound::after(put[0].position), "before the aggregate that failed");
     let rig = rig.stopped().await;
+    assert_eq!(cursor(&rig).await, Bound::after(put[0].position), "before the aggregate that failed");
     let calls_before = rig.calls(1).await.len();
     is_broken.store(false, Ordering::SeqCst);
     let rig = rig.restarted();
@@ -110,6 +110,7 @@ async fn a_failure_within_an_aggregate_never_leaves_the_cursor_there() {
     rig.status("t", 0, |status| status.counts.records == 300).await;
     let calls = rig.calls(calls_before + 3).await;
     assert_eq!(rig::data_of(&calls[calls_before..]), texts(10..310), "all of it again, and nothing else");
+    let rig = rig.stopped().await;
     assert_eq!(cursor(&rig).await, Bound::after(put[1].position));
 }
 

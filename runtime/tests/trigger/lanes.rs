@@ -135,7 +135,8 @@ async fn a_blocked_lane_does_not_grow() {
     rig.apply(&[in_lanes(3, 10)]).await;
     let lanes: BTreeSet<usize> = (0..10).map(|key| lane(&key.to_string(), 3)).collect();
     let status = rig.status("t", 0, |status| status.counts.failures > 50).await;
-    let most = 2 * 10 * lanes.len() as u64;
+    // The batch in work, and a little to go on with.
+    let most = (10 + 1000) * lanes.len() as u64;
     assert!(status.counts.polled <= most, "{} records were taken in", status.counts.polled);
     assert_eq!(status.blocked.keys().copied().collect::<BTreeSet<_>>(), lanes);
 }

@@ -313,6 +313,7 @@ impl Log {
         let position = Position(self.next);
         self.next += 1;
         let Record { partition_key, explicit_hash, data } = record;
+        let explicit_hash = explicit_hash.map(Box::new);
         let shard = self.shards.entry(shard).or_default();
         shard.records.insert(position, StoredRecord { position, arrival, partition_key, explicit_hash, data });
         shard.tip = Some(Tip { position, arrival });

@@ -239,7 +239,7 @@ impl Store {
 
 fn is_same(stored: &StoredRecord, given: &Record) -> bool {
     stored.partition_key == given.partition_key
-        && stored.explicit_hash == given.explicit_hash
+        && stored.explicit_hash.as_deref() == given.explicit_hash.as_ref()
         && stored.data == given.data
 }
 

@@ -3,7 +3,7 @@
 use tidemill_stream::clock::Timestamp;
 
 use crate::cli::text::{Fit, TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
-use crate::status::{BlockedReport, FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
+use crate::status::{BlockedReport, Counts, FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 
 /// Lanes that cannot go on, of one shard, that are shown.
 const BLOCKED_LANES_SHOWN: usize = 3;
@@ -58,7 +58,22 @@ fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<Strin
     let blocked = trigger.blocked.iter().take(BLOCKED_LANES_SHOWN).flat_map(|blocked| blocked_lines(blocked, now));
     let more = trigger.blocked.len().saturating_sub(BLOCKED_LANES_SHOWN);
     let more = (more > 0).then(|| format!("  and {more} more lanes that cannot go on"));
-    std::iter::once(row).chain(error).chain(blocked).chain(more).collect()
+    std::iter::once(row).chain(error).chain(given_up_line(&trigger.counts)).chain(blocked).chain(more).collect()
+}
+
+/// Records that are not delivered any more.
+fn given_up_line(counts: &Counts) -> Option<String> {
+    let Counts { set_aside, dropped, .. } = counts;
+    let records = match set_aside + dropped {
+        0 => return None,
+        1 => "1 record".to_owned(),
+        count => format!("{count} records"),
+    };
+    Some(match (set_aside, dropped) {
+        (_, 0) => format!("  gave up {records}; the destination was told"),
+        (0, _) => format!("  gave up {records}; no destination was told"),
+        _ => format!("  gave up {records}; the destination was not told of {dropped}"),
+    })
 }
 
 /// What a lane cannot get past.
@@ -104,7 +119,6 @@ fn waiting_for(what: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Counts;
 
     fn trigger(name: &str, shard: Option<&str>, state: &str) -> TriggerReport {
         TriggerReport {
@@ -176,6 +190,19 @@ mod tests {
         assert!(shown.starts_with("Testing aid: --clock-offset 1h\n\nSTREAM"), "{shown}");
         let whole = table(&report, Timestamp::from_millis(4500), Fit::Whole);
         assert!(whole.contains(&"n".repeat(128)) && whole.contains(&"boom ".repeat(100)), "{whole}");
+    }
+
+    #[test]
+    fn what_was_given_up_is_said() {
+        let said = |set_aside, dropped| given_up_line(&Counts { set_aside, dropped, ..Counts::default() });
+        for (set_aside, dropped, expected) in [
+            (0, 0, None),
+            (1, 0, Some("  gave up 1 record; the destination was told")),
+            (0, 2, Some("  gave up 2 records; no destination was told")),
+            (3, 2, Some("  gave up 5 records; the destination was not told of 2")),
+        ] {
+            assert_eq!(said(set_aside, dropped).as_deref(), expected);
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn plain() -> Bytes {
 }
 
 fn intake(rules: &TriggerRules, range: HashRange) -> Intake {
-    Intake::new(rules, range)
+    Intake::new(rules, range, true)
 }
 
 /// What lanes are offered: `lane@position data`, with a `.` behind a lane's last of its Kinesis record.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use tidemill_stream::record::PartitionKey;
 
 use super::*;
+use crate::limits::LANES_BYTES_MAX;
 
 const SIZE: Sizes = Sizes::Payload;
 
@@ -24,7 +25,7 @@ fn item(position: u64, arrival_ms: u64, ends_record: bool) -> Item {
 
 /// A lane with Kinesis records at 10, 20, ... of so many user records.
 fn lane(sizes: &[usize], limits: &BatchLimits) -> Lane {
-    let mut lane = Lane::new(Bound::START);
+    let mut lane = Lane::new(Bound::START, &Room::default());
     for (index, size) in sizes.iter().enumerate() {
         let position = 10 * (index as u64 + 1);
         (1..=*size).for_each(|number| lane.push(item(position, 0, number == *size), limits));
@@ -79,7 +80,7 @@ fn a_lane_within_a_batch_stands_between_kinesis_records() {
 #[test]
 fn a_batch_lies_in_one_tumbling_window() {
     let limits = BatchLimits { window_ms: Some(100), ..limits(10, 1000) };
-    let mut lane = Lane::new(Bound::START);
+    let mut lane = Lane::new(Bound::START, &Room::default());
     for (position, arrival) in [(1, 0), (2, 99), (3, 100), (4, 350), (5, 360)] {
         assert_eq!(lane.is_full(&limits), arrival > 100, "before {arrival}");
         lane.push(item(position, arrival, true), &limits);
@@ -91,28 +92,55 @@ fn a_batch_lies_in_one_tumbling_window() {
 #[test]
 fn a_lane_takes_what_is_new_and_has_room() {
     let limits = limits(2, 1000);
-    let mut lane = Lane::new(Bound::at(Position(15)));
+    let mut lane = Lane::new(Bound::at(Position(15)), &Room::default());
     lane.opens_for(Bound::at(Position(20)));
     assert!(!lane.admits(Position(20), &limits), "what lies between was not read");
     lane.closes_at(Bound::at(Position(30)));
     assert_eq!(lane.taken(), Bound::at(Position(15)));
     lane.opens_for(Bound::at(Position(5)));
     assert!(!lane.admits(Position(10), &limits), "it has that already");
-    for position in [20, 30] {
-        assert!(lane.admits(Position(position), &limits));
-        lane.push(item(position, 0, position == 20), &limits);
+    for number in 0..=LANE_AHEAD_RECORDS {
+        assert!(lane.admits(Position(20), &limits), "what is of one record comes whole");
+        lane.push(item(20, 0, number == LANE_AHEAD_RECORDS), &limits);
     }
-    assert!(lane.admits(Position(30), &limits), "what is of one record comes whole");
-    lane.push(item(30, 0, true), &limits);
     assert!(!lane.admits(Position(40), &limits) && !lane.admits(Position(50), &limits));
     lane.closes_at(Bound::at(Position(60)));
     assert_eq!(lane.taken(), Bound::at(Position(40)), "there it goes on");
 }
 
+/// How many records of 2 bytes a lane has when it is not low any more, and when it takes no more.
+fn marks(limits: &BatchLimits, room: &Room) -> (usize, usize) {
+    let mut lane = Lane::new(Bound::START, room);
+    let mut low = None;
+    for number in 0.. {
+        low = low.or_else(|| (!lane.is_low(limits)).then_some(number));
+        if !lane.has_room(limits) {
+            return (low.unwrap(), number);
+        }
+        lane.push(item(number as u64, 0, true), limits);
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_lane_waits_with_a_batch_or_a_little_more_and_with_its_share_where_memory_is_short() {
+    let (ahead, room) = (LANE_AHEAD_RECORDS, Room::default());
+    for (records_max, expected) in [(1, (ahead / 2, ahead)), (ahead - 1, (ahead - 1, ahead)), (5000, (5000, 5000))] {
+        assert_eq!(marks(&limits(records_max, 1 << 30), &room), expected, "{records_max}");
+    }
+    assert_eq!(marks(&limits(5000, 4000), &room), (2000, 2000), "bytes count as records do");
+    let _others = room.hold(LANES_BYTES_MAX);
+    let share = LANE_BYTES_SHORT / 2;
+    assert_eq!(marks(&limits(100_000, 1 << 30), &room), (share, share));
+    let mut lane = lane(&vec![1; share], &limits(100_000, 1 << 30));
+    lane.held = room.hold(lane.held.bytes());
+    assert!(lane.is_full(&limits(100_000, 1 << 30)), "it does not wait for a batch that it has no room for");
+}
+
 #[test]
 fn a_lane_remembers_since_when_it_waits() {
     let limits = limits(1, 1000);
-    let mut lane = Lane::new(Bound::START);
+    let mut lane = Lane::new(Bound::START, &Room::default());
     assert_eq!(lane.waits_since(), None);
     (1..=2).for_each(|number| lane.push(item(number, number * 1000, true), &limits));
     let since = |lane: &Lane| lane.waits_since().map(Timestamp::as_secs);
@@ -145,6 +173,6 @@ proptest! {
             }
             left.drain(..count);
         }
-        prop_assert!(left.is_empty() && lane.is_empty() && lane.bytes == 0);
+        prop_assert!(left.is_empty() && lane.is_empty() && lane.held.bytes() == 0);
     }
 }

@@ -454,7 +454,7 @@ mod tests {
             for (index, (stored, (_, given))) in read.iter().zip(&sorted).enumerate() {
                 prop_assert_eq!(stored.position, Position(100 + index as u64));
                 prop_assert_eq!(&stored.partition_key, &given.partition_key);
-                prop_assert_eq!(stored.explicit_hash, given.explicit_hash);
+                prop_assert_eq!(stored.explicit_hash.as_deref(), given.explicit_hash.as_ref());
                 prop_assert_eq!(&stored.data, &given.data);
             }
         }
