@@ -75,9 +75,11 @@ pub const RETRY_BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// The bound of any retry's random wait.
 pub const RETRY_BACKOFF_CAP: Duration = Duration::from_secs(10);
 /// Records that wait in a lane beyond its next batch are at most so many.
-pub const LANE_AHEAD_RECORDS: usize = 1000;
+pub const LANE_AHEAD_RECORDS: usize = 2000;
 /// And so many bytes.
 pub const LANE_AHEAD_BYTES: usize = 1 << 20;
+/// Batches that a lane works on before others have their turn; a guest that takes long lets others in anyway.
+pub const LANE_TURN_BATCHES: u32 = 8;
 /// What all lanes of a node hold, bytes: those that wait and those that are in work.
 pub const LANES_BYTES_MAX: usize = 256 << 20;
 /// What a lane takes in while all of that is held, bytes.

@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 COPY = REPOSITORY / "target" / "typed"
 # As the pages' own builds are, but for the time that the compiler takes.
 QUICK = {
-    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
     "CARGO_PROFILE_RELEASE_DEBUG": "false",

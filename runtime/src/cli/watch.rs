@@ -1,10 +1,12 @@
 //! Watching files: what a deployment is made of has changed.
 //!
 //! Promises that a change is told once it is over (an editor writes a file in several steps), and that what builds leave
-//! behind is no change. It must not know what is done about one.
+//! behind and what this program says itself is no change. It must not know what is done about one.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, Metadata};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,21 @@ pub(super) struct Watch {
 struct Sources {
     paths: Vec<PathBuf>,
     apart: PathBuf,
+    /// Files that this program's output goes to.
+    outputs: Vec<FileId>,
+}
+
+/// Tells a file from all others of the machine: device and inode.
+type FileId = (u64, u64);
+
+fn id_of(metadata: &Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Where this program's output goes.
+fn outputs() -> Vec<FileId> {
+    let id = |stream: BorrowedFd<'_>| Some(id_of(&File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?));
+    [id(std::io::stdout().as_fd()), id(std::io::stderr().as_fd())].into_iter().flatten().collect()
 }
 
 impl Watch {
@@ -59,7 +76,7 @@ impl Watch {
     pub(super) fn set(&mut self, sources: impl IntoIterator<Item = PathBuf>) {
         let paths = sources.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
         let apart = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
-        let sources = Sources { paths, apart };
+        let sources = Sources { paths, apart, outputs: outputs() };
         let wanted = sources.places();
         *self.sources.lock() = sources;
         for gone in self.watched.keys().filter(|path| !wanted.contains_key(*path)) {
@@ -105,7 +122,14 @@ impl Sources {
     fn concerns(&self, event: &Event) -> bool {
         let is_change = !matches!(event.kind, EventKind::Access(_));
         let is_of = |path: &Path| self.paths.iter().any(|source| path == source || is_source(source, path));
-        is_change && event.paths.iter().any(|path| is_of(path) && !path.starts_with(&self.apart))
+        let is_apart = |path: &Path| path.starts_with(&self.apart) || self.is_output(path);
+        is_change && event.paths.iter().any(|path| is_of(path) && !is_apart(path))
+    }
+
+    /// Whether a build that tells of itself there would be the cause of the next one.
+    fn is_output(&self, path: &Path) -> bool {
+        let is_log = path.extension().is_some_and(|extension| extension == "log");
+        is_log || fs::metadata(path).is_ok_and(|metadata| self.outputs.contains(&id_of(&metadata)))
     }
 }
 
@@ -152,6 +176,14 @@ mod tests {
             ("../other.yaml", false),
         ] {
             assert_eq!(watch.sources.lock().concerns(&event(krate.join(path))), is_told, "{path}");
+        }
+        // A build says that it begins: that must not begin another one.
+        let output = krate.join("output");
+        fs::write(&output, "").unwrap();
+        assert!(watch.sources.lock().concerns(&event(output.clone())));
+        watch.sources.lock().outputs.push(id_of(&fs::metadata(&output).unwrap()));
+        for own in [output, krate.join("up.log")] {
+            assert!(!watch.sources.lock().concerns(&event(own)));
         }
         assert!(!watch.watched.contains_key(&krate.join("data")));
         // As editors save: another file takes the place.

@@ -12,11 +12,34 @@ use tidemill_stream::record::StoredRecord;
 use tidemill_stream::sequence::SequenceNumber;
 
 use super::invoke::{Invocation, WindowCall};
+use crate::home::Arns;
 
-/// What an event has beside its records and a window's state is less than this; see [`capacity`].
-const EVENT_FIELDS_BYTES: usize = 512;
-/// What a record has beside its data, its key and what all records of the event have in common is less than this.
-const RECORD_FIELDS_BYTES: usize = 320;
+/// Bytes of an event beside its records and the state of a tumbling window, at most.
+pub(crate) const EVENT_FIELDS_BYTES: usize = 512;
+/// Bytes of a record in an event beside its data, its key and its names: field names, a sequence number twice, a shard's id, a
+/// time to the millisecond, and the comma before it.
+const RECORD_FIELDS_BYTES: usize = 422;
+
+/// What each record of an event has of the names of its stream and function, bytes.
+pub(crate) fn names_bytes(arns: &Arns) -> usize {
+    arns.stream.len() + arns.role.len() + arns.region.len()
+}
+
+/// What a record takes in an event, bytes of JSON: at least, and hardly more. `names_bytes` are those of [`names_bytes`].
+pub(crate) fn record_bytes(record: &StoredRecord, names_bytes: usize) -> usize {
+    let key: usize = record.partition_key.as_str().bytes().map(json_bytes).sum();
+    STANDARD.encoded_length(record.data.len()) + key + names_bytes + RECORD_FIELDS_BYTES
+}
+
+/// What a byte of a text takes in JSON.
+fn json_bytes(byte: u8) -> usize {
+    match byte {
+        // Quotes, and the control characters that have a letter: backspace, tab, line feed, form feed, carriage return.
+        b'"' | b'\\' | 0x08..=0x0a | 0x0c..=0x0d => 2,
+        0..0x20 => 6,
+        _ => 1,
+    }
+}
 
 /// The event of a call, UTF-8 JSON: `{"Records":[..]}`, and with a tumbling window `window`, `state`, `shardId`,
 /// `eventSourceARN`, `isFinalInvokeForWindow` and `isWindowTerminatedEarly` behind it.
@@ -24,7 +47,7 @@ const RECORD_FIELDS_BYTES: usize = 320;
 /// Arrival times are seconds with up to three decimals. Sequence numbers are decimal texts. The state is put in as it is.
 pub fn event_json(invocation: &Invocation) -> Vec<u8> {
     let common = Common::of(invocation);
-    let mut out = Vec::with_capacity(capacity(invocation, &common));
+    let mut out = Vec::with_capacity(capacity(invocation));
     out.extend_from_slice(b"{\"Records\":[");
     for (index, record) in invocation.records.iter().enumerate() {
         if index > 0 {
@@ -62,14 +85,11 @@ impl Common {
     }
 }
 
-/// Enough unless keys need escapes: then the buffer grows.
-fn capacity(invocation: &Invocation, common: &Common) -> usize {
-    let fixed = RECORD_FIELDS_BYTES + common.middle.len() + common.end.len();
-    let record = |record: &StoredRecord| {
-        fixed + STANDARD.encoded_length(record.data.len()) + record.partition_key.as_str().len()
-    };
+/// Enough for all of it.
+fn capacity(invocation: &Invocation) -> usize {
+    let names = names_bytes(&invocation.arns);
     let state = invocation.window.as_ref().map_or(0, |window| window.state.len());
-    invocation.records.iter().map(record).sum::<usize>() + state + EVENT_FIELDS_BYTES
+    invocation.records.iter().map(|record| record_bytes(record, names)).sum::<usize>() + state + EVENT_FIELDS_BYTES
 }
 
 fn write_record(out: &mut Vec<u8>, invocation: &Invocation, record: &StoredRecord, common: &Common) {

@@ -19,7 +19,7 @@ mod cache;
 mod component;
 mod deploy;
 mod emit;
-mod event;
+pub(crate) mod event;
 mod invoke;
 mod lane;
 pub mod limits;

@@ -131,10 +131,9 @@ impl Poller {
                 self.call_runners(&place.desk);
                 // Asked before the cursor moves: what is settled while it does is for the next move.
                 let is_finished = place.desk.is_finished();
-                if is_finished || Instant::now() >= moves_at {
-                    if self.commit(&place.desk, &mut cursor).await? {
-                        moves_at = Instant::now() + CURSOR_PACE;
-                    }
+                let is_time = is_finished || Instant::now() >= moves_at;
+                if is_time && self.commit(&place.desk, &mut cursor).await? {
+                    moves_at = Instant::now() + CURSOR_PACE;
                 }
                 self.show(&place.desk);
                 if place.desk.is_broken() {

@@ -27,6 +27,7 @@ use super::response::{self, Expected};
 use super::work::Work;
 use super::{Target, output};
 use crate::functions::{Answer, Invocation, InvokeError, WindowCall};
+use crate::limits::LANE_TURN_BATCHES;
 use crate::status::Blocked;
 
 /// What the runners of a shard work with.
@@ -104,7 +105,11 @@ impl Runner {
     pub(super) async fn run(mut self: Box<Self>) {
         let place = Arc::clone(&self.place);
         let mut watch = Watch { place: &place, is_back: false };
-        loop {
+        for turn in 1_u64.. {
+            // Others have their turn, however long the queue is.
+            if turn.is_multiple_of(u64::from(LANE_TURN_BATCHES)) {
+                tokio::task::yield_now().await;
+            }
             match self.turn().await {
                 Ok(true) => {}
                 Ok(false) => match place.desk.rest(self) {
@@ -130,8 +135,6 @@ impl Runner {
                 self.begin_window(&batch).await?;
                 self.deliver(&batch).await?;
                 place.desk.is_done(self.lane);
-                // Others have their turn, however long the queue is.
-                tokio::task::yield_now().await;
                 Ok(true)
             }
             Next::Wait(until) => self.wait_until(until).await.map(|()| true),
@@ -259,7 +262,7 @@ impl Runner {
             status.iterator_age = newest.map_or(Duration::ZERO, |newest| now.since(newest));
             status.counts.invoked_records += count;
         });
-        let answered = self.invoke(&invocation).await?;
+        let answered = self.invoke(&invocation).await;
         let last = Last { request_id: invocation.request_id.clone(), has_failed: answered.is_err() };
         part.last = Some(last);
         let outcome = match answered {
@@ -273,11 +276,11 @@ impl Runner {
         Ok(outcome)
     }
 
-    async fn invoke(&mut self, invocation: &Invocation) -> Result<Result<Answer, InvokeError>, Stopped> {
+    async fn invoke(&mut self, invocation: &Invocation) -> Result<Answer, InvokeError> {
         self.find_target();
         let Some(target) = &mut self.target else {
             let message = format!("no function named '{}' is deployed", self.place.function);
-            return Ok(Err(InvokeError::Unavailable { message }));
+            return Err(InvokeError::Unavailable { message });
         };
         // Seen before the call: a version that comes while it runs ends the wait behind it at once.
         target.versions.mark_unchanged();
@@ -285,7 +288,7 @@ impl Runner {
         let span = debug_span!("batch", request_id, attempt, lane = self.lane, records = records.len());
         let result = target.invoke.invoke(invocation).instrument(span).await;
         self.place.row.update(|status| status.counts.invocations += 1);
-        Ok(result)
+        result
     }
 
     /// What a call that ended well says of its records; what it emitted is put.

@@ -5,14 +5,9 @@
 use tidemill_stream::record::StoredRecord;
 
 use crate::deploy::Semantics;
+use crate::functions::event;
 use crate::home::Arns;
 use crate::limits::{BATCH_BYTES_MAX, EVENT_BYTES_MAX};
-
-/// Bytes of a record in an event beside its data, its key and its names: field names, a sequence number twice, a shard's id, a
-/// time to the millisecond, and the comma before it.
-const RECORD_FIELDS_BYTES: usize = 422;
-/// Bytes of an event beside its records, among them those of a tumbling window.
-const EVENT_FIELDS_BYTES: usize = 512;
 
 /// How records are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +22,7 @@ impl Sizes {
     pub(super) fn new(semantics: Semantics, arns: &Arns) -> Self {
         match semantics {
             Semantics::Tidemill => Self::Payload,
-            Semantics::Lambda => Self::Event { names_bytes: arns.stream.len() + arns.role.len() + arns.region.len() },
+            Semantics::Lambda => Self::Event { names_bytes: event::names_bytes(arns) },
         }
     }
 
@@ -35,7 +30,7 @@ impl Sizes {
     pub(super) fn bytes_max(self) -> usize {
         match self {
             Self::Payload => BATCH_BYTES_MAX,
-            Self::Event { .. } => EVENT_BYTES_MAX - EVENT_FIELDS_BYTES,
+            Self::Event { .. } => EVENT_BYTES_MAX - event::EVENT_FIELDS_BYTES,
         }
     }
 
@@ -43,22 +38,8 @@ impl Sizes {
     pub(super) fn of(self, record: &StoredRecord) -> usize {
         match self {
             Self::Payload => record.size_bytes(),
-            Self::Event { names_bytes } => {
-                let data = record.data.len().div_ceil(3) * 4;
-                let key: usize = record.partition_key.as_str().bytes().map(json_bytes).sum();
-                data + key + names_bytes + RECORD_FIELDS_BYTES
-            }
+            Self::Event { names_bytes } => event::record_bytes(record, names_bytes),
         }
-    }
-}
-
-/// What a byte of a text takes in JSON.
-fn json_bytes(byte: u8) -> usize {
-    match byte {
-        // Quotes, and the control characters that have a letter: backspace, tab, line feed, form feed, carriage return.
-        b'"' | b'\\' | 0x08..=0x0a | 0x0c..=0x0d => 2,
-        0..0x20 => 6,
-        _ => 1,
     }
 }
 
@@ -127,7 +108,7 @@ mod tests {
                 window,
             };
             let beside = event_json(&Invocation { records: Arc::default(), ..invocation.clone() }).len() - state;
-            prop_assert!(beside <= EVENT_FIELDS_BYTES, "{beside} bytes beside records and state");
+            prop_assert!(beside <= event::EVENT_FIELDS_BYTES, "{beside} bytes beside records and state");
             // Taken apart from the rest, so that no spare byte of that hides one that the records lack.
             let records = event_json(&invocation).len() - state - beside;
             prop_assert!(records <= counted, "{records} bytes of records, {counted} counted");

@@ -181,6 +181,7 @@ fn triggers() -> Vec<(&'static str, String)> {
         ("Event of a batch, with `semantics: lambda`", bytes(node::EVENT_BYTES_MAX)),
         ("Records that wait in a lane beyond its next batch", count(node::LANE_AHEAD_RECORDS)),
         ("Their data and partition keys", bytes(node::LANE_AHEAD_BYTES)),
+        ("Batches of a lane before others have their turn", count(node::LANE_TURN_BATCHES)),
         ("What all lanes hold, waiting and in work", bytes(node::LANES_BYTES_MAX)),
         ("What a lane takes in then", bytes(node::LANE_BYTES_SHORT)),
         ("A cursor moves again after", time(node::CURSOR_PACE)),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
+use tidemill::limits::LANE_AHEAD_RECORDS;
 use tidemill::status::State;
 use tidemill_stream::cursor::{TriggerId, lane_of};
 use tidemill_stream::record::PartitionKey;
@@ -131,12 +132,12 @@ async fn another_number_of_lanes_goes_on_exactly() {
 async fn a_blocked_lane_does_not_grow() {
     let rig = Rig::new(|_| fails("always")).await;
     rig.create_stream("orders", 1).await;
-    rig.put_of_ten_keys("orders", 0..5000).await;
+    rig.put_of_ten_keys("orders", 0..20_000).await;
     rig.apply(&[in_lanes(3, 10)]).await;
     let lanes: BTreeSet<usize> = (0..10).map(|key| lane(&key.to_string(), 3)).collect();
     let status = rig.status("t", 0, |status| status.counts.failures > 50).await;
     // The batch in work, and a little to go on with.
-    let most = (10 + 1000) * lanes.len() as u64;
+    let most = (10 + LANE_AHEAD_RECORDS) as u64 * lanes.len() as u64;
     assert!(status.counts.polled <= most, "{} records were taken in", status.counts.polled);
     assert_eq!(status.blocked.keys().copied().collect::<BTreeSet<_>>(), lanes);
 }

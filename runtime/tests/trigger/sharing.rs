@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tidemill::deploy::{Start, TriggerRules, TriggerSpec};
 use tidemill::functions::{FunctionName, Invocation};
 use tidemill::home::Home;
-use tidemill::limits::{BATCH_BYTES_MAX, LANE_BYTES_SHORT, LANES_BYTES_MAX};
+use tidemill::limits::{BATCH_BYTES_MAX, LANE_BYTES_SHORT, LANE_TURN_BATCHES, LANES_BYTES_MAX};
 use tidemill::status::Board;
 use tidemill::trigger::{Target, Targets, Triggers};
 use tidemill_stream::clock::{Clock, Timestamp};
@@ -41,10 +41,7 @@ impl Node {
         let (board, versions, function) = (Board::new(), watch::Sender::new(None), Arc::new(function));
         let targets: Targets = Arc::new(move |name| {
             let (number, function) = (name.as_str()[1..].parse().unwrap(), Arc::clone(&function));
-            let invoke = move |_: Invocation| {
-                let outcome = function(number);
-                outcome
-            };
+            let invoke = move |_: Invocation| function(number);
             Some(Target { invoke: Box::new(invoke), versions: versions.subscribe(), threads: None })
         });
         let triggers = Triggers::start(store.clone(), Home::default(), targets, board.clone());
@@ -93,8 +90,8 @@ impl Node {
 async fn a_thousand_triggers_have_their_turns() {
     const TRIGGERS: usize = 1000;
     const BATCHES: usize = 100;
-    const AHEAD_MAX: usize = BATCHES / 10;
-    let is_well = |number: usize| number % 10 != 0;
+    const AHEAD_MAX: usize = 2 * LANE_TURN_BATCHES as usize;
+    let is_well = |number: usize| !number.is_multiple_of(10);
     let calls: Arc<Vec<AtomicUsize>> = Arc::new((0..TRIGGERS).map(|_| AtomicUsize::new(0)).collect());
     let spread = Arc::new(AtomicUsize::new(0));
     let (counts, most) = (Arc::clone(&calls), Arc::clone(&spread));

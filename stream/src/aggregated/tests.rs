@@ -61,7 +61,7 @@ fn taken_apart(payload: &Bytes) -> Vec<StoredRecord> {
 }
 
 fn shown(record: &StoredRecord) -> (&str, Option<u128>, &[u8]) {
-    (record.partition_key.as_str(), record.explicit_hash.map(|hash| hash.0), &record.data)
+    (record.partition_key.as_str(), record.explicit_hash.as_ref().map(|hash| hash.0), &record.data)
 }
 
 /// As `aws_kinesis_agg` 1.2.3 writes it: keys `alice`, `bob`, `alice`, the second with the explicit hash key 5.

@@ -90,7 +90,13 @@ impl Kept {
             let Record { partition_key, explicit_hash, data } = record;
             let records = self.shards.entry(shard.index).or_default();
             assert!(records.last().is_none_or(|last| last.position < position), "the order of a put is lost");
-            records.push(StoredRecord { position, arrival, partition_key, explicit_hash, data });
+            records.push(StoredRecord {
+                position,
+                arrival,
+                partition_key,
+                explicit_hash: explicit_hash.map(Box::new),
+                data,
+            });
             let end = self.ends.entry(log).or_insert((position, arrival));
             *end = (position.max(end.0), arrival);
         }

@@ -119,7 +119,7 @@ proptest! {
     fn the_buffer_is_large_enough_at_once(data in prop::collection::vec(any::<u8>(), 0..200), count in 0..20_usize, is_windowed: bool) {
         let window = is_windowed.then(|| window(r#"{"1":282,"2":715}"#));
         let invocation = Invocation { window, ..call(vec![record(u64::MAX >> 1, 1_545_084_650_987, "key", &data); count]) };
-        let planned = capacity(&invocation, &Common::of(&invocation));
+        let planned = capacity(&invocation);
         let event = event_json(&invocation);
         prop_assert!(event.len() <= planned && event.capacity() == planned, "{} of {planned}", event.len());
     }

@@ -118,7 +118,7 @@ impl Runner {
     async fn final_call(&mut self, window: WindowCall) -> Result<(), Stopped> {
         for attempt in 1.. {
             let invocation = self.invocation(Arc::default(), attempt, Some(window.clone()));
-            let emitted = match self.invoke(&invocation).await? {
+            let emitted = match self.invoke(&invocation).await {
                 Ok(answer) => output::put(&self.place.store, answer.emitted).await.map_err(|error| error.to_string()),
                 Err(failure) => Err(failure.to_string()),
             };
