@@ -209,6 +209,13 @@ CALLS = {
     "UpdateStreamWarmThroughput": [committed(named(World.on_demand, WarmThroughputMiBps=9))],
 }
 
+# Answered with events, as long as there are some.
+EVENTS = {
+    "SubscribeToShard": lambda world: {
+        "ConsumerARN": world.consumer(world.stream()), "ShardId": FIRST_SHARD, "StartingPosition": {"Type": "LATEST"},
+    },
+}
+
 # Refused by a node without encryption keys: requests, the error, and the reason.
 REFUSED = {
     "StartStreamEncryption": (named(EncryptionType="KMS", KeyId="alias/aws/kinesis"), "KMSNotFoundException", "--encryption-keys"),

@@ -8,11 +8,15 @@ import pytest
 
 import model
 from asked import Asked
-from calls import CALLS, REFUSED, World
+from calls import CALLS, EVENTS, REFUSED, World
 from conftest import Node
 from encoding import ENCODINGS
 
-SERVED = {**CALLS, **{operation: [request] for operation, (request, *_) in REFUSED.items()}}
+SERVED = {
+    **CALLS,
+    **{operation: [request] for operation, request in EVENTS.items()},
+    **{operation: [request] for operation, (request, *_) in REFUSED.items()},
+}
 NOT_SERVED = sorted(set(model.OPERATIONS) - set(SERVED))
 
 # Members of answers that no answer has, and why.

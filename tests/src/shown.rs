@@ -36,18 +36,23 @@ impl Shown {
         hanging: Duration,
         fact: impl Fn(&[String]) -> Option<T>,
     ) -> Result<T> {
-        let mut lines = self.lock();
+        let mut lines = self.lines();
         loop {
             if let Some(found) = fact(&lines) {
                 return Ok(found);
             }
-            let (next, waited) = self.more.wait_timeout(lines, hanging).unwrap_or_else(PoisonError::into_inner);
-            lines = next;
-            if waited.timed_out() {
-                let from = lines.len().saturating_sub(20);
-                let last = lines.get(from..).unwrap_or_default().join("\n");
-                bail!("waited in vain for {what}; the log ends:\n{last}");
+            let mut all = self.lock();
+            if all.len() == lines.len() {
+                let (more, waited) = self.more.wait_timeout(all, hanging).unwrap_or_else(PoisonError::into_inner);
+                if waited.timed_out() {
+                    let from = lines.len().saturating_sub(20);
+                    let last = lines.get(from..).unwrap_or_default().join("\n");
+                    bail!("waited in vain for {what}; the log ends:\n{last}");
+                }
+                all = more;
             }
+            // Looked at without the lock: however long that takes, lines are read meanwhile, and there are few looks.
+            lines.extend(all.iter().skip(lines.len()).cloned());
         }
     }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -21,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::HttpLimits;
+use super::dispatch::Lasting;
 use super::guard::Peer;
 use super::idle::{Place, Pulse, Turn};
 use super::leftover::Leftover;
@@ -195,7 +198,13 @@ impl Host {
         if let Some(leftover) = leftover {
             leftover.discard(&mut answer, &self.limits).await;
         }
-        drop(in_work);
+        if answer.extensions().get::<Lasting>().is_some() {
+            answer = answer.map(|body| {
+                Body::from_stream(body.into_data_stream().inspect(move |_| {
+                    let _in_work_with_its_body = &in_work;
+                }))
+            });
+        }
         Ok(answer)
     }
 }

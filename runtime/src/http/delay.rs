@@ -70,9 +70,11 @@ pub(super) const fn asks(operation: Operation) -> Asks {
         | Operation::ListTagsForResource
         | Operation::ListTagsForStream
         | Operation::UpdateAccountSettings => Asks::Nothing,
-        Operation::GetRecords | Operation::GetShardIterator | Operation::PutRecord | Operation::PutRecords => {
-            Asks::Records
-        }
+        Operation::GetRecords
+        | Operation::GetShardIterator
+        | Operation::PutRecord
+        | Operation::PutRecords
+        | Operation::SubscribeToShard => Asks::Records,
         Operation::AddTagsToStream
         | Operation::DeleteResourcePolicy
         | Operation::DeleteStream

@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use tidemill_wire::{OPERATION_NAMES, Operation, TARGET_PREFIX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Level, Span};
 
@@ -27,7 +28,8 @@ use super::codec::Codec;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX, USER_AGENT_CHARS_MAX};
-use super::operation;
+use super::subscriptions::Subscriptions;
+use super::{event_stream, operation};
 use crate::harmless;
 
 /// What requests share.
@@ -37,15 +39,18 @@ pub(super) struct Door {
     bodies: Semaphore,
     /// A permit for each byte of answers that may still be made before one is sent.
     answers: Arc<Semaphore>,
+    subscriptions: Subscriptions,
+    /// The node stops: what lasts ends.
+    stopping: CancellationToken,
 }
 
 impl Door {
-    pub(super) fn new(state: HttpState) -> Self {
+    pub(super) fn new(state: HttpState, stopping: CancellationToken) -> Self {
         // One body of the largest size always finds room.
         let bytes = state.limits.bodies_bytes_max.max(state.limits.body_bytes_max);
         let bodies = Semaphore::new(bytes.min(Semaphore::MAX_PERMITS));
         let answers = Arc::new(Semaphore::new(state.limits.answers_bytes_max.min(Semaphore::MAX_PERMITS)));
-        Self { state, bodies, answers }
+        Self { state, bodies, answers, subscriptions: Subscriptions::default(), stopping }
     }
 
     /// Room for so many bytes of a request body.
@@ -68,7 +73,27 @@ impl Door {
     pub(super) fn state(&self) -> &HttpState {
         &self.state
     }
+
+    pub(super) fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
 }
+
+/// What a request is answered with.
+enum Said {
+    /// All of it.
+    Whole(Bytes),
+    /// Events, as they come.
+    Events(Body),
+}
+
+/// Marks an answer whose body goes on: its request is in work until that ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lasting;
 
 /// The bytes of an answer. A connection may buffer them long after it has dropped the body they came in, so the room is
 /// bound to the bytes.
@@ -145,14 +170,14 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn run(
-    door: &Door,
+    door: &Arc<Door>,
     id: &RequestId,
     operation: Operation,
     codec: Codec,
     head: &Parts,
     body: Body,
     started: Instant,
-) -> Result<Bytes, ApiError> {
+) -> Result<Said, ApiError> {
     let limits = &door.state.limits;
     let deadline = started + limits.request_timeout;
     let late = |_| body_is_late(limits.request_timeout);
@@ -167,14 +192,16 @@ async fn run(
         errors.strike_call(operation)?;
     }
     let context = Context { state: &door.state, caller: &caller, codec, operation, id, asked: OnceLock::new() };
-    match timeout_at(deadline, operation::run(operation, &context, &body)).await {
-        Ok(answer) => {
-            let answer = answer?;
-            context.note_change();
-            door.keep(answer)
+    let answer = async {
+        if operation == Operation::SubscribeToShard {
+            return operation::subscribe(&context, door, &body).await.map(Said::Events);
         }
-        Err(_) => Err(ApiError::internal("a request missed its deadline", &operation.name())),
-    }
+        let answer = operation::run(operation, &context, &body).await?;
+        context.note_change();
+        door.keep(answer).map(Said::Whole)
+    };
+    let late = |_| Err(ApiError::internal("a request missed its deadline", &operation.name()));
+    timeout_at(deadline, answer).await.unwrap_or_else(late)
 }
 
 /// What is known of what an operation is done to before its request is read.
@@ -215,13 +242,7 @@ fn target(head: &Parts) -> Result<Operation, ApiError> {
 
 /// Why an operation of the API is none of this node's.
 fn not_served(name: &str) -> String {
-    let hint = if name.contains("Queue") {
-        "a node has no queues"
-    } else if name.contains("Channel") {
-        "a node has no channels"
-    } else {
-        "read with GetShardIterator and GetRecords instead"
-    };
+    let hint = if name.contains("Channel") { "a node has no channels" } else { "a node has no queues" };
     format!("The operation {name} is not supported: {hint}.")
 }
 
@@ -258,9 +279,10 @@ fn body_too_large(bytes_max: usize) -> ApiError {
 }
 
 /// The answer and the bytes of its body.
-fn respond(id: &RequestId, codec: Codec, answer: Result<Bytes, ApiError>) -> (Response, usize) {
+fn respond(id: &RequestId, codec: Codec, answer: Result<Said, ApiError>) -> (Response, usize) {
     let (status, error, body) = match answer {
-        Ok(body) => (StatusCode::OK, None, body),
+        Ok(Said::Events(events)) => return (lasting(id, events), 0),
+        Ok(Said::Whole(body)) => (StatusCode::OK, None, body),
         Err(error) => {
             let body = codec.encode(&error.body(), error.message.len() + 64).unwrap_or_default();
             (error.kind.status(), Some(error.kind), body)
@@ -271,12 +293,21 @@ fn respond(id: &RequestId, codec: Codec, answer: Result<Bytes, ApiError>) -> (Re
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, codec.content_type());
-    headers.insert(HeaderName::from_static("x-amzn-requestid"), id.header());
-    headers.insert(HeaderName::from_static("x-amz-id-2"), id.second_header());
+    id.name(headers);
     if let Some(kind) = error {
         headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind.name()));
     }
     (response, bytes)
+}
+
+/// An answer of events.
+fn lasting(id: &RequestId, events: Body) -> Response {
+    let mut response = Response::new(events);
+    response.extensions_mut().insert(Lasting);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
+    id.name(headers);
+    response
 }
 
 /// Names one request in the logs of both sides.
@@ -298,6 +329,12 @@ impl RequestId {
 
     pub(super) fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.first).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// Names the request to its client.
+    fn name(&self, headers: &mut HeaderMap) {
+        headers.insert(HeaderName::from_static("x-amzn-requestid"), self.header());
+        headers.insert(HeaderName::from_static("x-amz-id-2"), self.second_header());
     }
 
     fn second_header(&self) -> HeaderValue {

@@ -221,7 +221,7 @@ mod tests {
     fn what_is_no_injected_error_is_said() {
         wrong("PutRecords", "'PutRecords' is no injected error; write OPERATION=RATE");
         wrong("PutRecordz=0.1", "this node serves no operation 'PutRecordz'");
-        wrong("SubscribeToShard=0.1", "this node serves no operation 'SubscribeToShard'");
+        wrong("ListQueues=0.1", "this node serves no operation 'ListQueues'");
         for rate in ["", "x", "-0.1", "1.1", "NaN", "inf"] {
             wrong(&format!("PutRecords={rate}"), &format!("'{rate}' is no rate"));
         }

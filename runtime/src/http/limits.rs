@@ -106,3 +106,13 @@ pub(super) const ECHO_CHARS_MAX: usize = 256;
 pub(super) const USER_AGENT_CHARS_MAX: usize = 256;
 /// How long the answer to an order to apply the manifest waits for the outcome: functions may be built meanwhile.
 pub(super) const APPLY_TIMEOUT: Duration = Duration::from_mins(10);
+/// How long a subscription lasts (Kinesis: 5 minutes).
+pub const SUBSCRIPTION_LENGTH: Duration = Duration::from_mins(5);
+/// How long after a subscription began no other takes it over (Kinesis: 5 seconds).
+pub const SUBSCRIPTION_LOCK: Duration = Duration::from_secs(5);
+/// A subscriber has an event so often, with or without records (Kinesis: at least every 5 seconds).
+pub const EVENT_INTERVAL: Duration = Duration::from_secs(4);
+/// Records of one event.
+pub const EVENT_RECORDS_MAX: usize = 10_000;
+/// Data and partition keys of one event; a larger record comes alone.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;

@@ -14,6 +14,7 @@ mod delay;
 mod deployment;
 mod dispatch;
 mod error;
+mod event_stream;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod guard;
@@ -30,6 +31,7 @@ mod patience;
 mod quota;
 mod routes;
 mod server;
+mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{Method, Request};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::dispatch::{Door, kinesis};
@@ -24,8 +25,8 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    pub(super) fn new(state: HttpState, guard: Guard) -> Self {
-        let door = Arc::new(Door::new(state));
+    pub(super) fn new(state: HttpState, guard: Guard, stopping: CancellationToken) -> Self {
+        let door = Arc::new(Door::new(state, stopping));
         let router = Router::new()
             .route("/", post(kinesis))
             .route("/streams/{name}/records", post(ingest::records).options(ingest::preflight))

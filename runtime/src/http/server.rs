@@ -28,7 +28,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationTo
     let limits = state.limits;
     let tasks = Tasks::new();
     let guard = Guard::new(listener.local_addr().ok(), &state.hosts, state.ingest.clone(), &state.access);
-    let host = Arc::new(Host::new(Routes::new(state, guard), limits, &tasks));
+    let host = Arc::new(Host::new(Routes::new(state, guard, stop.clone()), limits, &tasks));
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let server = Server { host, slots, tasks, connections: Connections::default() };
     tokio::select! {

@@ -126,6 +126,11 @@ fn requests() -> Vec<(&'static str, String)> {
         ("An answer that is not taken", time(limits.write_progress_timeout)),
         ("Bodies in work, all together", bytes(limits.bodies_bytes_max)),
         ("Answers not sent yet, all together", bytes(limits.answers_bytes_max)),
+        ("A subscription to a shard", time(http::SUBSCRIPTION_LENGTH)),
+        ("No other takes it over for", time(http::SUBSCRIPTION_LOCK)),
+        ("A subscriber has an event every", time(http::EVENT_INTERVAL)),
+        ("Records of one event", count(http::EVENT_RECORDS_MAX)),
+        ("Data and partition keys of one event", bytes(http::EVENT_BYTES_MAX)),
         ("Requests in work when the node stops", time(limits.drain_timeout)),
     ]
 }

@@ -137,8 +137,6 @@ async fn a_body_that_cannot_be_read_is_a_serialization_exception() {
 #[tokio::test]
 async fn an_operation_that_is_not_served_says_so() {
     let node = Node::start().await;
-    let message = node.refused("SubscribeToShard", json!({}), "UnknownOperationException").await;
-    assert!(message.contains("SubscribeToShard is not supported: read with GetShardIterator"), "{message}");
     let message = node.refused("ListQueues", json!({}), "UnknownOperationException").await;
     assert!(message.contains("a node has no queues"), "{message}");
     let message = node.refused("Nonsense", json!({}), "UnknownOperationException").await;

@@ -19,6 +19,7 @@ mod reshard;
 mod settings;
 mod shard;
 mod stream;
+mod subscribe;
 mod tags;
 mod text;
 mod timestamp;
@@ -55,6 +56,7 @@ pub use stream::{
     ListStreamsResponse, StreamDescription, StreamDescriptionSummary, StreamModeDetails, StreamRetentionPeriodRequest,
     StreamSummary,
 };
+pub use subscribe::{StartingPosition, SubscribeToShardEvent, SubscribeToShardRequest};
 pub use tags::{
     AddTagsToStreamRequest, ListTagsForResourceRequest, ListTagsForResourceResponse, ListTagsForStreamRequest,
     ListTagsForStreamResponse, RemoveTagsFromStreamRequest, Tag, TagResourceRequest, UntagResourceRequest,

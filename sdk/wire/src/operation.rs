@@ -68,6 +68,8 @@ pub enum Operation {
     StartStreamEncryption,
     /// `StopStreamEncryption`
     StopStreamEncryption,
+    /// `SubscribeToShard`
+    SubscribeToShard,
     /// `TagResource`
     TagResource,
     /// `UntagResource`
@@ -88,7 +90,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::AddTagsToStream,
         Self::CreateStream,
         Self::DecreaseStreamRetentionPeriod,
@@ -120,6 +122,7 @@ impl Operation {
         Self::SplitShard,
         Self::StartStreamEncryption,
         Self::StopStreamEncryption,
+        Self::SubscribeToShard,
         Self::TagResource,
         Self::UntagResource,
         Self::UpdateAccountSettings,
@@ -169,6 +172,7 @@ impl Operation {
             Self::SplitShard => "SplitShard",
             Self::StartStreamEncryption => "StartStreamEncryption",
             Self::StopStreamEncryption => "StopStreamEncryption",
+            Self::SubscribeToShard => "SubscribeToShard",
             Self::TagResource => "TagResource",
             Self::UntagResource => "UntagResource",
             Self::UpdateAccountSettings => "UpdateAccountSettings",

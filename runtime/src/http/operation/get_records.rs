@@ -18,7 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::iterator::{ShardPlace, Token};
 
 /// Bytes of one record beside its key and payload: its number, its time and the words around them.
-const RECORD_FRAME_BYTES: usize = 192;
+pub(super) const RECORD_FRAME_BYTES: usize = 192;
 
 pub(super) async fn run(context: &Context<'_>, request: GetRecordsRequest) -> Result<Bytes, ApiError> {
     let (stream, place, records_max) = check(context, &request)?;
@@ -77,7 +77,7 @@ fn answer(context: &Context<'_>, stream: &Stream, shard: &Shard, read: &Read) ->
     context.codec.encode(&response, bytes_expected + RECORD_FRAME_BYTES * 4)
 }
 
-fn record<'a>(stream: &Stream, shard: &Shard, stored: &'a StoredRecord) -> Record<'a> {
+pub(super) fn record<'a>(stream: &Stream, shard: &Shard, stored: &'a StoredRecord) -> Record<'a> {
     Record {
         sequence_number: stream.sequence_number(shard, stored.position, stored.arrival).to_string(),
         approximate_arrival_timestamp: Some(Timestamp::from_millis(stored.arrival.as_millis())),

@@ -41,7 +41,7 @@ pub(super) async fn run(
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Type {
+pub(super) enum Type {
     AfterSequenceNumber,
     AtSequenceNumber,
     AtTimestamp,
@@ -49,7 +49,7 @@ enum Type {
     TrimHorizon,
 }
 
-const TYPES: [(&str, Type); 5] = [
+pub(super) const TYPES: [(&str, Type); 5] = [
     ("AFTER_SEQUENCE_NUMBER", Type::AfterSequenceNumber),
     ("AT_SEQUENCE_NUMBER", Type::AtSequenceNumber),
     ("AT_TIMESTAMP", Type::AtTimestamp),
@@ -57,7 +57,12 @@ const TYPES: [(&str, Type); 5] = [
     ("TRIM_HORIZON", Type::TrimHorizon),
 ];
 
-fn start(kind: Type, number: Option<&str>, time: Option<Timestamp>, now: Timestamp) -> Result<StartAt, ApiError> {
+pub(super) fn start(
+    kind: Type,
+    number: Option<&str>,
+    time: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<StartAt, ApiError> {
     match kind {
         Type::AfterSequenceNumber => sequence(number).map(StartAt::AfterSequence),
         Type::AtSequenceNumber => sequence(number).map(StartAt::AtSequence),

@@ -22,6 +22,7 @@ mod retention_period;
 mod shape;
 mod split_shard;
 mod stream_consumers;
+mod subscribe_to_shard;
 mod tags_of_resource;
 mod tags_of_stream;
 mod update_max_record_size;
@@ -29,17 +30,26 @@ mod update_shard_count;
 mod update_stream_mode;
 mod warm_throughput;
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use bytes::Bytes;
 use serde::Serialize;
 use tidemill_wire::Operation;
 
 use super::context::Context;
-use super::error::ApiError;
+use super::dispatch::Door;
+use super::error::{ApiError, ErrorKind};
 
 /// Bytes that an answer of no particular size is expected to have.
 const ANSWER_BYTES: usize = 512;
 
-/// Runs an operation on a request body. Returns the answer's body; some operations answer with an empty one.
+/// Runs the operation whose answer goes on as events come.
+pub(super) async fn subscribe(context: &Context<'_>, door: &Arc<Door>, body: &[u8]) -> Result<Body, ApiError> {
+    subscribe_to_shard::run(context, door, context.codec.decode(body)?).await
+}
+
+/// Runs any other operation on a request body. Returns the answer's body; some operations answer with an empty one.
 pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]) -> Result<Bytes, ApiError> {
     let codec = context.codec;
     match operation {
@@ -88,6 +98,9 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
         Operation::SplitShard => empty(split_shard::run(context, codec.decode(body)?).await),
         Operation::StartStreamEncryption => empty(encryption::start(context, codec.decode(body)?).await),
         Operation::StopStreamEncryption => empty(encryption::stop(context, codec.decode(body)?).await),
+        Operation::SubscribeToShard => {
+            Err(ApiError::new(ErrorKind::UnknownOperation, "SubscribeToShard is answered with an event stream."))
+        }
         Operation::TagResource => empty(tags_of_resource::tag(context, codec.decode(body)?).await),
         Operation::UntagResource => empty(tags_of_resource::untag(context, codec.decode(body)?).await),
         Operation::UpdateAccountSettings => told(context, &account::update(context, &codec.decode(body)?).await?),
