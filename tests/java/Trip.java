@@ -22,15 +22,20 @@ import software.amazon.awssdk.services.kinesis.model.PutRecordsRequestEntry;
 import software.amazon.awssdk.services.kinesis.model.Record;
 import software.amazon.awssdk.services.kinesis.model.Shard;
 import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardEvent;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHandler;
 import software.amazon.awssdk.services.kinesis.waiters.KinesisWaiter;
 
 public final class Trip {
     private final KinesisClient kinesis;
+    /** The client that shards are pushed to; the other one cannot subscribe. */
+    private final KinesisAsyncClient subscriber;
     private final JsonNode order;
     private final String stream;
 
-    private Trip(KinesisClient kinesis, JsonNode order) {
+    private Trip(KinesisClient kinesis, KinesisAsyncClient subscriber, JsonNode order) {
         this.kinesis = kinesis;
+        this.subscriber = subscriber;
         this.order = order;
         this.stream = order.get("stream").asText();
     }
@@ -39,17 +44,17 @@ public final class Trip {
         var json = new ObjectMapper();
         var url = URI.create(arguments[1]);
         var order = json.readTree(new File(arguments[2]));
-        try (var kinesis = client(arguments[0], url)) {
-            System.out.println(json.writeValueAsString(new Trip(kinesis, order).report()));
-        }
-    }
-
-    private static KinesisClient client(String kind, URI url) {
-        return switch (kind) {
-            case "sync" -> KinesisClient.builder().endpointOverride(url).build();
-            case "async" -> joined(KinesisAsyncClient.builder().endpointOverride(url).build());
-            default -> throw new IllegalArgumentException(kind + ": use sync or async");
+        var trip = switch (arguments[0]) {
+            case "sync" -> new Trip(KinesisClient.builder().endpointOverride(url).build(), null, order);
+            case "async" -> {
+                var client = KinesisAsyncClient.builder().endpointOverride(url).build();
+                yield new Trip(joined(client), client, order);
+            }
+            default -> throw new IllegalArgumentException(arguments[0] + ": use sync or async");
         };
+        try (trip.kinesis) {
+            System.out.println(json.writeValueAsString(trip.report()));
+        }
     }
 
     /** The asynchronous client, whose every answer is waited for. */
@@ -79,7 +84,16 @@ public final class Trip {
             var found = listShards();
             report.put("shards", found);
             report.put("pages", found.stream().flatMap(shard -> read(shard).stream()).toList());
-            kinesis.deleteStream(request -> request.streamName(stream));
+            if (subscriber != null) {
+                var arn = summary.streamDescriptionSummary().streamARN();
+                var consumer = kinesis.registerStreamConsumer(request ->
+                    request.streamARN(arn).consumerName("pushed")).consumer().consumerARN();
+                @SuppressWarnings("unchecked")
+                var pages = (List<List<Map<String, Object>>>) report.get("pages");
+                report.put("pushed", found.stream().map(shard -> pushed(consumer, shard, pages.stream()
+                    .flatMap(List::stream).filter(record -> record.get("shard").equals(shard)).count())).toList());
+            }
+            kinesis.deleteStream(request -> request.streamName(stream).enforceConsumerDeletion(true));
             waiter.waitUntilStreamNotExists(request -> request.streamName(stream));
             report.put("unknown", refusal(() -> kinesis.describeStreamSummary(request -> request.streamName(stream))));
         }
@@ -134,6 +148,27 @@ public final class Trip {
             }
             iterator = answer.nextShardIterator();
         }
+    }
+
+    private List<Map<String, Object>> pushed(String consumer, String shard, long count) {
+        var records = new ArrayList<Map<String, Object>>();
+        var enough = new CompletableFuture<Void>();
+        var handler = SubscribeToShardResponseHandler.builder()
+            .onError(enough::completeExceptionally)
+            .subscriber(event -> {
+                if (event instanceof SubscribeToShardEvent some && !enough.isDone()) {
+                    some.records().stream().map(record -> told(shard, record)).forEach(records::add);
+                    if (records.size() >= count) {
+                        enough.complete(null);
+                    }
+                }
+            })
+            .build();
+        var subscription = subscriber.subscribeToShard(request -> request.consumerARN(consumer).shardId(shard)
+            .startingPosition(position -> position.type(ShardIteratorType.TRIM_HORIZON)), handler);
+        enough.join();
+        subscription.cancel(true);
+        return records;
     }
 
     private static Map<String, Object> told(String shard, Record record) {

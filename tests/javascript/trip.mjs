@@ -11,8 +11,10 @@ import {
   ListShardsCommand,
   PutRecordCommand,
   PutRecordsCommand,
+  RegisterStreamConsumerCommand,
   ResourceInUseException,
   ResourceNotFoundException,
+  SubscribeToShardCommand,
   waitUntilStreamExists,
   waitUntilStreamNotExists,
 } from "@aws-sdk/client-kinesis";
@@ -55,6 +57,16 @@ async function read(shard) {
   }
 }
 
+async function pushed(consumer, shard, count) {
+  const ask = { ConsumerARN: consumer, ShardId: shard, StartingPosition: { Type: "TRIM_HORIZON" } };
+  const { EventStream } = await kinesis.send(new SubscribeToShardCommand(ask));
+  const found = [];
+  for await (const { SubscribeToShardEvent: event } of EventStream) {
+    found.push(...event.Records.map((record) => told(shard, record)));
+    if (found.length >= count) return found;
+  }
+}
+
 function told(shard, record) {
   const data = Buffer.from(record.Data).toString("base64");
   const arrived = record.ApproximateArrivalTimestamp.getTime();
@@ -82,7 +94,11 @@ report.exists = await refusal(new CreateStreamCommand({ StreamName, ShardCount: 
 report.put = await put();
 report.shards = await listShards();
 report.pages = (await Promise.all(report.shards.map(read))).flat();
-await kinesis.send(new DeleteStreamCommand({ StreamName }));
+const StreamARN = summary.StreamDescriptionSummary.StreamARN;
+const { Consumer } = await kinesis.send(new RegisterStreamConsumerCommand({ StreamARN, ConsumerName: "pushed" }));
+const readIn = (shard) => report.pages.flat().filter((record) => record.shard === shard).length;
+report.pushed = await Promise.all(report.shards.map((shard) => pushed(Consumer.ConsumerARN, shard, readIn(shard))));
+await kinesis.send(new DeleteStreamCommand({ StreamName, EnforceConsumerDeletion: true }));
 await waitUntilStreamNotExists(waiting, { StreamName });
 report.unknown = await refusal(new DescribeStreamSummaryCommand({ StreamName }));
 console.log(JSON.stringify(report));

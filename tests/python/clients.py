@@ -170,10 +170,30 @@ def boto(url, order, _folder, variables):
     report["put"] = boto_put(kinesis, order)
     report["shards"] = boto_shards(kinesis, name)
     report["pages"] = [page for shard in report["shards"] for page in boto_read(kinesis, order, shard)]
-    kinesis.delete_stream(**name)
+    summary = kinesis.describe_stream_summary(**name)["StreamDescriptionSummary"]
+    consumer = kinesis.register_stream_consumer(StreamARN=summary["StreamARN"], ConsumerName="pushed")["Consumer"]
+    report["pushed"] = [boto_pushed(kinesis, consumer, shard, read_in(report, shard)) for shard in report["shards"]]
+    kinesis.delete_stream(**name, EnforceConsumerDeletion=True)
     kinesis.get_waiter("stream_not_exists").wait(**name)
     report["unknown"] = boto_refusal(not_found, lambda: kinesis.describe_stream_summary(**name))
     return report
+
+
+def read_in(report, shard):
+    """How many records of a shard were read."""
+    return sum(record["shard"] == shard for page in report["pages"] for record in page)
+
+
+def boto_pushed(kinesis, consumer, shard, count):
+    position = {"Type": "TRIM_HORIZON"}
+    ask = {"ConsumerARN": consumer["ConsumerARN"], "ShardId": shard, "StartingPosition": position}
+    events, found = kinesis.subscribe_to_shard(**ask)["EventStream"], []
+    for event in events:
+        records = event["SubscribeToShardEvent"]["Records"]
+        found += [told(shard, record, base64.b64encode(record["Data"]).decode()) for record in records]
+        if len(found) >= count:
+            events.close()
+            return found
 
 
 def boto_refusal(expected, call):

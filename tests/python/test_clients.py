@@ -16,6 +16,9 @@ ANY = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 ALL = {"AWS_ACCESS_KEY_ID": "AKIDALL", "AWS_SECRET_ACCESS_KEY": "all-secret"}
 REGION = {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
 
+# Those that have shards pushed to them, too.
+SUBSCRIBERS = {"boto3", "javascript", "java-async"}
+
 # (trip, how its User-Agent begins and what is in it, the version of HTTP it speaks where there is no TLS)
 CLIENTS = {
     "boto3": (clients.boto, ("Boto3/", ""), "HTTP/1.1"),
@@ -85,6 +88,10 @@ def check_report(report, order, began):
     expected = [put | record for put, record in zip(report["put"], order["records"])]
     # Each shard in its order, and nothing else.
     assert read == [record for shard in report["shards"] for record in expected if record["shard"] == shard]
+    for shard, pushed in zip(report["shards"], report.get("pushed", [])):
+        assert [{**record, "arrived": None} for record in pushed] == [
+            {**record, "arrived": None} for record in read if record["shard"] == shard
+        ]
     for shard in report["shards"]:
         sequence = [int(record["sequence"]) for record in read if record["shard"] == shard]
         assert sequence == sorted(set(sequence))
@@ -111,7 +118,9 @@ def test_a_round_trip(client, kind, request, tmp_path):
     for event in asked:
         assert event["user_agent"].startswith(begins) and has in event["user_agent"], event
         assert event["http_version"] == version, event
-    assert {event["operation"] for event in asked} == CALLS
+    subscribes = {"RegisterStreamConsumer", "SubscribeToShard"} if client in SUBSCRIBERS else set()
+    assert {event["operation"] for event in asked} == CALLS | subscribes
+    assert len(report.get("pushed", [])) == (order["shards"] if subscribes else 0)
     refused = {event["operation"] for event in asked if event["status"] == 400}
     assert {"CreateStream", "DescribeStreamSummary"} <= refused
 

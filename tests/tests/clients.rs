@@ -1,6 +1,8 @@
-//! What the node's log says of who asks.
+//! The AWS SDK for Rust: what the node's log says of it, and what it is sent.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
 use serde_json::Value;
 use tidemill_tests::client;
 use tidemill_tests::node::Setup;
@@ -21,6 +23,50 @@ async fn the_log_names_the_sdk_for_rust() -> Result<()> {
     assert!(of("/user_agent").starts_with("aws-sdk-rust/"), "{event}");
     assert_eq!((of("/http_version"), of("/message")), ("HTTP/1.1".to_owned(), "answered".to_owned()));
     assert_eq!(event.pointer("/span/status"), Some(&Value::from(200)), "{event}");
+    node.stop()?;
+    Ok(())
+}
+
+/// The SDK checks each frame; what it is sent is what was put, in order.
+#[tokio::test]
+async fn the_sdk_for_rust_is_sent_what_is_put() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let node = Setup::new(folder.path(), "streams: { orders: {} }\n")?.start()?;
+    let kinesis = client::sdk(&node.url());
+    let summary = kinesis.describe_stream_summary().stream_name("orders").send().await?;
+    let arn = summary.stream_description_summary().map(|summary| summary.stream_arn().to_owned());
+    let registered = kinesis.register_stream_consumer().set_stream_arn(arn).consumer_name("c").send().await?;
+    let consumer = registered.consumer().map(|consumer| consumer.consumer_arn().to_owned());
+    let start = StartingPosition::builder().r#type(ShardIteratorType::TrimHorizon).build()?;
+    let subscription = kinesis
+        .subscribe_to_shard()
+        .set_consumer_arn(consumer)
+        .shard_id("shardId-000000000000")
+        .starting_position(start)
+        .send();
+    let mut events = subscription.await?.event_stream;
+    let put = async {
+        for number in 0..100 {
+            let data = Blob::new(number.to_string());
+            kinesis.put_record().stream_name("orders").partition_key("k").data(data).send().await?;
+        }
+        anyhow::Ok(())
+    };
+    let read = async {
+        let mut found = Vec::new();
+        while found.len() < 100 {
+            let Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)) = events.recv().await? else {
+                bail!("no event, after {} records", found.len());
+            };
+            found.extend(
+                event.records().iter().map(|record| String::from_utf8_lossy(record.data().as_ref()).into_owned()),
+            );
+        }
+        Ok(found)
+    };
+    let ((), found) = tokio::try_join!(put, read)?;
+    assert_eq!(found, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+    drop(events);
     node.stop()?;
     Ok(())
 }
