@@ -117,6 +117,11 @@ struct Packed {
     data: Slice,
 }
 
+/// Whether a payload begins as aggregated records do.
+pub fn begins(payload: &[u8]) -> bool {
+    payload.starts_with(&MAGIC)
+}
+
 /// Takes an aggregate apart. A payload that does not begin as one is `None`.
 pub fn read(payload: &Bytes) -> Result<Option<Aggregate>, Malformed> {
     let message_bytes = payload.strip_prefix(&MAGIC).and_then(|rest| rest.len().checked_sub(DIGEST_BYTES));

@@ -27,7 +27,7 @@ use super::dispatch::Lasting;
 use super::guard::Peer;
 use super::idle::{Place, Pulse, Turn};
 use super::leftover::Leftover;
-use super::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
+use super::limits::{APPLY_TIMEOUT, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX, SUBSCRIPTION_LENGTH};
 use super::patience::Patient;
 use super::routes::Routes;
 use crate::tasks::Tasks;
@@ -51,13 +51,22 @@ pub(super) struct Host {
     http2: http2::Builder<Streams>,
 }
 
-/// Runs the requests of HTTP/2 connections.
+/// Runs the requests of HTTP/2 connections, each for so long at most: a client that takes no more of an answer and keeps
+/// its connection alive would hold the answer for ever.
 #[derive(Clone)]
-struct Streams(Tasks);
+struct Streams {
+    tasks: Tasks,
+    at_most: Duration,
+}
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, request: F) {
-        self.0.spawn("http2-request", request);
+        let at_most = self.at_most;
+        self.tasks.spawn("http2-request", async move {
+            if timeout(at_most, request).await.is_err() {
+                tracing::debug!("an answer that its client did not take was cut off");
+            }
+        });
     }
 }
 
@@ -69,7 +78,10 @@ impl Host {
         let mut http1 = http1::Builder::new();
         // A client that sends no more still waits for its answer.
         http1.max_buf_size(H1_HEAD_BYTES_MAX).half_close(true);
-        let mut http2 = http2::Builder::new(Streams(tasks.clone()));
+        let mut http2 = http2::Builder::new(Streams {
+            tasks: tasks.clone(),
+            at_most: SUBSCRIPTION_LENGTH.max(APPLY_TIMEOUT) + limits.write_progress_timeout,
+        });
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.h2_streams_max)

@@ -162,6 +162,12 @@ impl Desk {
         laid
     }
 
+    /// Memory is short: runners that wait for more look again.
+    pub(super) fn hurry(&self) {
+        let state = self.state.lock();
+        state.seats.iter().filter(|seat| seat.runner.is_none()).for_each(|seat| seat.news.notify_one());
+    }
+
     /// The tip may have moved on.
     pub(super) fn forget_tip(&self) {
         self.state.lock().tip = None;

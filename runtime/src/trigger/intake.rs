@@ -73,17 +73,23 @@ impl Intake {
     ) -> (Vec<Offer>, Found) {
         let (mut offers, mut found) = (Vec::with_capacity(records.len()), Found::default());
         for record in records {
+            // What waits apart from the records that it was read with must not keep their memory.
+            let detached = |record: StoredRecord| if self.is_divided { record.detached() } else { record };
+            let record = if aggregated::begins(&record.data) { detached(record) } else { record };
             match self.apart(&record, &mut found) {
-                None => offers.extend(self.offer(record, true, &wants)),
+                None => offers.extend(self.offer(record, true, &wants).map(|offer| offer.map(detached))),
                 Some(aggregate) => {
                     let first = offers.len();
                     let position = record.position;
                     if !aggregate.fits(self.range) && (0..self.lanes).any(|lane| wants(lane, position)) {
                         found.misplaced += aggregate.len() as u64;
                     }
+                    let record_bytes = record.data.len();
                     let records = aggregate.into_user_records(&record);
                     offers.extend(records.filter_map(|record| self.offer(record, false, &wants)));
-                    mark_ends(offers.get_mut(first..).unwrap_or_default(), self.lanes);
+                    let of_record = offers.get_mut(first..).unwrap_or_default();
+                    mark_ends(of_record, self.lanes);
+                    share_weight(of_record, record_bytes);
                 }
             }
         }
@@ -107,14 +113,35 @@ impl Intake {
         wants(lane, position).then(|| {
             let event = Event { data: &record.data, partition_key: record.partition_key.as_str() };
             let what = match self.filter.as_ref().map_or(Verdict::Passes, |filter| filter.verdict(&event)) {
-                // A record that waits alone must not keep all that it was read with.
-                Verdict::Passes if self.is_divided => Offered::Item(Item { record: record.detached(), ends_record }),
-                Verdict::Passes => Offered::Item(Item { record, ends_record }),
+                Verdict::Passes => Offered::Item(Item::new(record, ends_record)),
                 Verdict::Filtered => Offered::Filtered,
                 Verdict::NotJson => Offered::NotJson,
             };
             Offer { lane, position, what }
         })
+    }
+}
+
+impl Offer {
+    fn map(self, change: impl FnOnce(StoredRecord) -> StoredRecord) -> Self {
+        let what = match self.what {
+            Offered::Item(item) => Offered::Item(Item { record: change(item.record), ..item }),
+            other @ (Offered::Filtered | Offered::NotJson) => other,
+        };
+        Self { what, ..self }
+    }
+}
+
+/// Those that pass keep their Kinesis record in memory, however few they are.
+fn share_weight(offers: &mut [Offer], record_bytes: usize) {
+    let items = offers.iter_mut().filter_map(|offer| match &mut offer.what {
+        Offered::Item(item) => Some(item),
+        Offered::Filtered | Offered::NotJson => None,
+    });
+    let items: Vec<&mut Item> = items.collect();
+    let share = record_bytes / items.len().max(1);
+    for item in items {
+        item.weight = Item::OVERHEAD_BYTES + share;
     }
 }
 

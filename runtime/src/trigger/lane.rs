@@ -23,6 +23,19 @@ pub(super) struct Item {
     pub(super) record: StoredRecord,
     /// Whether it is the lane's last of its Kinesis record.
     pub(super) ends_record: bool,
+    /// What it takes of the node's memory, bytes.
+    pub(super) weight: usize,
+}
+
+impl Item {
+    /// What a record takes beside its key and its data: itself, and two allocations.
+    pub(super) const OVERHEAD_BYTES: usize = size_of::<Self>() + 64;
+
+    /// A record with memory of its own.
+    pub(super) fn new(record: StoredRecord, ends_record: bool) -> Self {
+        let weight = Self::OVERHEAD_BYTES + record.size_bytes();
+        Self { record, ends_record, weight }
+    }
 }
 
 /// What a batch keeps to.
@@ -70,7 +83,9 @@ impl Batch {
 #[derive(Debug)]
 pub(super) struct Lane {
     items: VecDeque<Item>,
-    /// By what waits.
+    /// Bytes of what waits, as a batch counts them.
+    bytes: usize,
+    /// What that takes of the node's memory.
     held: Held,
     /// What lies before it was taken in.
     taken: Bound,
@@ -83,7 +98,8 @@ pub(super) struct Lane {
 impl Lane {
     /// Empty, of what lies behind a bound.
     pub(super) fn new(from: Bound, room: &Room) -> Self {
-        Self { items: VecDeque::new(), held: room.hold(0), taken: from, is_closed: false, in_work_since: None }
+        let held = room.hold(0);
+        Self { items: VecDeque::new(), bytes: 0, held, taken: from, is_closed: false, in_work_since: None }
     }
 
     /// What lies before it was taken in.
@@ -121,7 +137,7 @@ impl Lane {
     }
 
     fn has_batch(&self, limits: &BatchLimits) -> bool {
-        self.items.len() >= limits.records_max || self.held.bytes() >= limits.bytes_max
+        self.items.len() >= limits.records_max || self.bytes >= limits.bytes_max
     }
 
     /// Whether a batch would leave that no later record can join.
@@ -159,7 +175,8 @@ impl Lane {
 
     /// A record that it [admits](Self::admits).
     pub(super) fn push(&mut self, item: Item, limits: &BatchLimits) {
-        self.held.add(limits.sizes.of(&item.record));
+        self.bytes += limits.sizes.of(&item.record);
+        self.held.add(item.weight);
         self.items.push_back(item);
     }
 
@@ -172,11 +189,12 @@ impl Lane {
 
     /// The next batch, if there are records.
     pub(super) fn form(&mut self, limits: &BatchLimits) -> Option<Batch> {
-        let (count, bytes) = self.next_size(limits);
+        let Size { count, bytes, weight } = self.next_size(limits);
         let last = self.items.get(count.checked_sub(1)?)?;
         let ends_record = last.ends_record;
         let records: Arc<[StoredRecord]> = self.items.drain(..count).map(|item| item.record).collect();
-        let held = self.held.part(bytes);
+        self.bytes -= bytes;
+        let held = self.held.part(weight);
         self.in_work_since = records.first().map(|record| record.arrival);
         Some(Batch { records, ends_record, _held: held })
     }
@@ -186,23 +204,31 @@ impl Lane {
         self.in_work_since = None;
     }
 
-    /// How many records the next batch has, and how many bytes: no Kinesis record is cut that has room in a batch of its own.
-    fn next_size(&self, limits: &BatchLimits) -> (usize, usize) {
-        let Some(first) = self.items.front() else { return (0, 0) };
-        let (mut count, mut bytes, mut whole) = (0, 0, (0, 0));
+    /// How large the next batch is: no Kinesis record is cut that has room in a batch of its own.
+    fn next_size(&self, limits: &BatchLimits) -> Size {
+        let Some(first) = self.items.front() else { return Size::default() };
+        let (mut size, mut whole) = (Size::default(), Size::default());
         for item in self.items.iter().take(limits.records_max) {
-            let more = bytes + limits.sizes.of(&item.record);
-            let fits = more <= limits.bytes_max && limits.lie_in_one_window(first.record.arrival, item.record.arrival);
-            if count > 0 && !fits {
+            let bytes = size.bytes + limits.sizes.of(&item.record);
+            let fits = bytes <= limits.bytes_max && limits.lie_in_one_window(first.record.arrival, item.record.arrival);
+            if size.count > 0 && !fits {
                 break;
             }
-            (count, bytes) = (count + 1, more);
+            size = Size { count: size.count + 1, bytes, weight: size.weight + item.weight };
             if item.ends_record {
-                whole = (count, bytes);
+                whole = size;
             }
         }
-        if whole.0 > 0 { whole } else { (count, bytes) }
+        if whole.count > 0 { whole } else { size }
     }
+}
+
+/// How large a batch is: records, bytes as it counts them, and bytes of memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    count: usize,
+    bytes: usize,
+    weight: usize,
 }
 
 #[cfg(test)]

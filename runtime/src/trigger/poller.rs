@@ -25,7 +25,9 @@ use super::policy::{backoff, rest};
 use super::runner::{Runner, Workplace};
 use super::size::Sizes;
 use super::work::Work;
-use crate::limits::{BATCH_BYTES_MAX, CURSOR_PACE, LANE_AHEAD_RECORDS, LANE_BYTES_SHORT};
+use crate::limits::{
+    BATCH_BYTES_MAX, CURSOR_PACE, LANE_AHEAD_BYTES, LANE_AHEAD_RECORDS, LANE_BYTES_SHORT, TIP_WAIT_FIRST,
+};
 use crate::status::State;
 use crate::tasks::Tasks;
 
@@ -129,9 +131,12 @@ impl Poller {
                     None => None,
                 };
                 self.call_runners(&place.desk);
+                if self.work.room.is_short() {
+                    place.desk.hurry();
+                }
                 // Asked before the cursor moves: what is settled while it does is for the next move.
                 let is_finished = place.desk.is_finished();
-                let is_time = is_finished || Instant::now() >= moves_at;
+                let is_time = is_finished || place.desk.is_broken() || Instant::now() >= moves_at;
                 if is_time && self.commit(&place.desk, &mut cursor).await? {
                     moves_at = Instant::now() + CURSOR_PACE;
                 }
@@ -195,9 +200,14 @@ impl Poller {
     async fn read(&mut self, from: Bound) -> Result<Read, Ended> {
         let Work { rules, room, .. } = &self.work;
         let records_of_lane = rules.batch_records_max.max(LANE_AHEAD_RECORDS);
+        let bytes_of_lane = match () {
+            () if room.is_short() => LANE_BYTES_SHORT,
+            () if rules.batch_records_max < LANE_AHEAD_RECORDS => LANE_AHEAD_BYTES,
+            () => BATCH_BYTES_MAX,
+        };
         let limits = ReadLimits {
             records_max: records_of_lane.saturating_mul(rules.parallelization).min(READ_RECORDS_MAX),
-            bytes_max: if room.is_short() { LANE_BYTES_SHORT } else { BATCH_BYTES_MAX },
+            bytes_max: bytes_of_lane.saturating_mul(rules.parallelization).min(BATCH_BYTES_MAX),
         };
         let mut attempt = 1;
         loop {
@@ -289,7 +299,8 @@ impl Poller {
         let news = async {
             match tip {
                 Some(tip) => store.wait(stream, shard.index, tip, rest(looks_in_vain)).await,
-                None => std::future::pending().await,
+                // Lanes have no room. That of the node's memory comes back without a word.
+                None => tokio::time::sleep(TIP_WAIT_FIRST).await,
             }
         };
         tokio::select! {

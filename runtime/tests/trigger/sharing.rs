@@ -137,7 +137,7 @@ async fn triggers_that_are_stuck_hold_bounded_memory_together() {
     let most = LANES_BYTES_MAX + 2 * (BATCH_BYTES_MAX + BYTES) + shares;
     let all: usize = held.iter().sum();
     assert!(all <= most, "{all} bytes are held, {most} may be");
-    assert!(all >= LANES_BYTES_MAX, "memory was short, or this shows nothing: {all}");
+    assert!(all >= LANES_BYTES_MAX / 10 * 9, "memory was short, or this shows nothing: {all}");
     assert!(held.iter().all(|held| *held > 0), "everybody has a share: {held:?}");
     node.triggers.stop().await;
 }

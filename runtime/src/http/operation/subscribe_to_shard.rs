@@ -83,6 +83,7 @@ pub(super) async fn run(
         subscribed,
         ends: Instant::now() + SUBSCRIPTION_LENGTH,
         event_due: Instant::now(),
+        check_due: Instant::now(),
         phase: Phase::Begins,
     };
     Ok(Body::from_stream(stream::unfold(subscription, Subscription::step)))
@@ -103,6 +104,8 @@ struct Subscription {
     ends: Instant,
     /// When there is an event even without records.
     event_due: Instant,
+    /// When it is looked whether the consumer is still registered.
+    check_due: Instant,
     phase: Phase,
 }
 
@@ -145,7 +148,7 @@ impl Subscription {
             if let Ok(kept) = self.door.keep(frame.clone()) {
                 return Some(kept);
             }
-            if self.is_over() {
+            if self.is_over() || self.subscribed.is_lost() {
                 return None;
             }
             sleep(MOMENT).await;
@@ -175,10 +178,11 @@ impl Subscription {
             let read = read.map_err(|error| self.unreadable(error))?;
             let children = if read.is_at_end { shape::children(&stream, self.shard.index) } else { Vec::new() };
             self.from = read.next;
-            let is_due = Instant::now() >= self.event_due;
-            if is_due {
+            if Instant::now() >= self.check_due {
+                self.check_due = Instant::now() + EVENT_INTERVAL;
                 self.check_consumer(&stream).await?;
             }
+            let is_due = Instant::now() >= self.event_due;
             if is_due || !read.records.is_empty() || !children.is_empty() {
                 self.event_due = Instant::now() + EVENT_INTERVAL;
                 return self.records(&stream, &read, children);

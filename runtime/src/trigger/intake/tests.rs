@@ -45,7 +45,7 @@ fn intake(rules: &TriggerRules, range: HashRange) -> Intake {
 /// What lanes are offered: `lane@position data`, with a `.` behind a lane's last of its Kinesis record.
 fn shown(offers: &[Offer]) -> Vec<String> {
     let shown = |Offer { lane, position, what }: &Offer| match what {
-        Offered::Item(Item { record, ends_record }) => {
+        Offered::Item(Item { record, ends_record, .. }) => {
             let end = if *ends_record { "." } else { "" };
             format!("{lane}@{} {}{end}", position.0, String::from_utf8_lossy(&record.data))
         }
@@ -67,6 +67,29 @@ fn aggregates_are_taken_apart() {
     let expected = ["0@10 plain.", "0@20 1", "0@20 2", "0@20 3.", "0@30 plain."];
     assert_eq!(check(&one, &[plain(), from_hex(OF_A), plain()], &expected), Found::default());
     check(&one, &[], &[]);
+}
+
+#[test]
+fn what_waits_keeps_no_more_memory_than_it_weighs() {
+    let data = [plain(), from_hex(OF_A)];
+    for is_alone in [true, false] {
+        let (offers, _) = Intake::new(&TriggerRules::default(), ALL, is_alone).sort(records(&data), |_, _| true);
+        let items: Vec<Item> = offers
+            .into_iter()
+            .map(|offer| match offer.what {
+                Offered::Item(item) => item,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let lies_in = |item: &Item, data: &Bytes| data.as_ptr_range().contains(&item.record.data.as_ptr());
+        assert!(items[..1].iter().all(|item| lies_in(item, &data[0]) == is_alone));
+        assert!(items[1..].iter().all(|item| lies_in(item, &data[1]) == is_alone));
+        let weights = |items: &[Item]| items.iter().map(|item| item.weight - Item::OVERHEAD_BYTES).sum::<usize>();
+        assert_eq!(weights(&items[..1]), "plain".len() + "a".len());
+        // However little of it is left, the whole Kinesis record is there.
+        let (whole, of_whole) = (data[1].len(), weights(&items[1..]));
+        assert!(of_whole <= whole && whole < of_whole + 3, "{of_whole} of {whole}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn item(position: u64, arrival_ms: u64, ends_record: bool) -> Item {
         explicit_hash: None,
         data: Bytes::from_static(b"d"),
     };
-    Item { record, ends_record }
+    Item { weight: SIZE.of(&record), record, ends_record }
 }
 
 /// A lane with Kinesis records at 10, 20, ... of so many user records.
@@ -173,6 +173,6 @@ proptest! {
             }
             left.drain(..count);
         }
-        prop_assert!(left.is_empty() && lane.is_empty() && lane.held.bytes() == 0);
+        prop_assert!(left.is_empty() && lane.is_empty() && lane.bytes == 0 && lane.held.bytes() == 0);
     }
 }
