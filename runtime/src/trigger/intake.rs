@@ -74,10 +74,11 @@ impl Intake {
         let (mut offers, mut found) = (Vec::with_capacity(records.len()), Found::default());
         for record in records {
             // What waits apart from the records that it was read with must not keep their memory.
-            let detached = |record: StoredRecord| if self.is_divided { record.detached() } else { record };
-            let record = if aggregated::begins(&record.data) { detached(record) } else { record };
+            let begins = self.is_divided && aggregated::begins(&record.data);
+            let record = if begins { record.detached() } else { record };
             match self.apart(&record, &mut found) {
-                None => offers.extend(self.offer(record, true, &wants).map(|offer| offer.map(detached))),
+                None if self.is_divided => offers.extend(self.offer(record, true, &wants).map(Offer::detached)),
+                None => offers.extend(self.offer(record, true, &wants)),
                 Some(aggregate) => {
                     let first = offers.len();
                     let position = record.position;
@@ -123,9 +124,9 @@ impl Intake {
 }
 
 impl Offer {
-    fn map(self, change: impl FnOnce(StoredRecord) -> StoredRecord) -> Self {
+    fn detached(self) -> Self {
         let what = match self.what {
-            Offered::Item(item) => Offered::Item(Item { record: change(item.record), ..item }),
+            Offered::Item(item) => Offered::Item(Item { record: item.record.detached(), ..item }),
             other @ (Offered::Filtered | Offered::NotJson) => other,
         };
         Self { what, ..self }
