@@ -6,6 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::output::{to_stderr, to_stdout};
+use super::text::counted;
 use crate::build;
 use crate::deploy::{FunctionSpec, Manifest};
 
@@ -31,9 +32,9 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     to_stdout(&format!(
         "{} is right: {}, {}, {}",
         args.file.display(),
-        counted(streams, "stream"),
-        counted(functions, "function"),
-        counted(triggers, "trigger")
+        counted(streams as u64, "stream"),
+        counted(functions as u64, "function"),
+        counted(triggers as u64, "trigger")
     ))
 }
 
@@ -46,10 +47,6 @@ fn check_paths(file: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let wrong: Vec<String> = manifest.functions.iter().filter_map(wrong).collect();
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]

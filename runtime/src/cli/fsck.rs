@@ -12,6 +12,7 @@ use tidemill_stream::fsck::{self, Above, Counts, Finding, Report, Severity};
 
 use super::output::{json_to_stdout, to_stderr, to_stdout};
 use super::signals::Stop;
+use super::text::counted;
 use super::{INTERRUPTED, serve};
 use crate::{node, trigger};
 
@@ -146,10 +147,6 @@ fn summary(data: &str, report: &Report, elapsed_ms: u64) -> String {
     let looked_at: Vec<_> = looked_at.map(|(count, noun)| counted(count, noun)).to_vec();
     let (mebibytes, seconds) = (counts.bytes as f64 / f64::from(1 << 20), elapsed_ms as f64 / 1000.0);
     format!("{data} {verdict}; {}; {mebibytes:.1} MiB in {seconds:.1} s", looked_at.join(", "))
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn word(severity: Severity) -> &'static str {

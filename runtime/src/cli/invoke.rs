@@ -17,7 +17,7 @@ use tidemill_stream::name::StreamName;
 
 use self::event::Event;
 use super::output::{json_to_stdout, to_stderr, to_stdout};
-use super::text::on_one_line;
+use super::text::{counted, on_one_line};
 use crate::build::{self, Build};
 use crate::deploy::{FunctionSpec, Manifest};
 use crate::functions::{
@@ -159,7 +159,7 @@ fn report(args: &InvokeArgs, outcome: &Outcome) -> anyhow::Result<()> {
         return json_to_stdout(&serde_json::to_string(outcome)?);
     }
     let Outcome { records, took_ms, error, response, emitted, .. } = outcome;
-    let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
+    let records = counted(*records as u64, "record");
     for EmittedJson { stream, partition_key, data } in emitted {
         to_stdout(&format!("{stream}\t{}\t{}", on_one_line(partition_key), on_one_line(data)))?;
     }

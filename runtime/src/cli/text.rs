@@ -91,6 +91,11 @@ impl Fit {
     }
 }
 
+/// So many of something: `1 record`, `2 records`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// A span of time in its largest fitting unit.
 pub(super) fn span(millis: u64) -> String {
     match millis {

@@ -27,9 +27,10 @@ use super::auth::Target;
 use super::codec::Codec;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
+use super::event_stream;
 use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX, USER_AGENT_CHARS_MAX};
+use super::operation::{self, Said};
 use super::subscriptions::Subscriptions;
-use super::{event_stream, operation};
 use crate::harmless;
 
 /// What requests share.
@@ -81,14 +82,6 @@ impl Door {
     pub(super) fn stopping(&self) -> &CancellationToken {
         &self.stopping
     }
-}
-
-/// What a request is answered with.
-enum Said {
-    /// All of it.
-    Whole(Bytes),
-    /// Events, as they come.
-    Events(Body),
 }
 
 /// Marks an answer whose body goes on: its request is in work until that ends.
@@ -192,16 +185,13 @@ async fn run(
         errors.strike_call(operation)?;
     }
     let context = Context { state: &door.state, caller: &caller, codec, operation, id, asked: OnceLock::new() };
-    let answer = async {
-        if operation == Operation::SubscribeToShard {
-            return operation::subscribe(&context, door, &body).await.map(Said::Events);
-        }
-        let answer = operation::run(operation, &context, &body).await?;
-        context.note_change();
-        door.keep(answer).map(Said::Whole)
-    };
-    let late = |_| Err(ApiError::internal("a request missed its deadline", &operation.name()));
-    timeout_at(deadline, answer).await.unwrap_or_else(late)
+    let late = |_| ApiError::internal("a request missed its deadline", &operation.name());
+    let said = timeout_at(deadline, operation::run(operation, &context, door, &body)).await.map_err(late)??;
+    context.note_change();
+    match said {
+        Said::Whole(answer) => door.keep(answer).map(Said::Whole),
+        Said::Events(events) => Ok(Said::Events(events)),
+    }
 }
 
 /// What is known of what an operation is done to before its request is read.

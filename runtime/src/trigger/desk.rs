@@ -158,14 +158,13 @@ impl Desk {
         if !is_empty || is_at_end || skipped {
             state.rest_lanes();
         }
-        state.seats.iter().filter(|seat| seat.runner.is_none()).for_each(|seat| seat.news.notify_one());
+        state.tell_runners();
         laid
     }
 
     /// Memory is short: runners that wait for more look again.
     pub(super) fn hurry(&self) {
-        let state = self.state.lock();
-        state.seats.iter().filter(|seat| seat.runner.is_none()).for_each(|seat| seat.news.notify_one());
+        self.state.lock().tell_runners();
     }
 
     /// The tip may have moved on.
@@ -398,6 +397,11 @@ impl State {
     fn advance(&mut self, lane: usize, bound: Bound) {
         self.progress.advance(lane, bound);
         self.is_dirty = true;
+    }
+
+    /// Who is at work looks again before it waits on.
+    fn tell_runners(&self) {
+        self.seats.iter().filter(|seat| seat.runner.is_none()).for_each(|seat| seat.news.notify_one());
     }
 
     fn is_ended_for(&self, seat: &Seat) -> bool {

@@ -200,10 +200,12 @@ impl Poller {
     async fn read(&mut self, from: Bound) -> Result<Read, Ended> {
         let Work { rules, room, .. } = &self.work;
         let records_of_lane = rules.batch_records_max.max(LANE_AHEAD_RECORDS);
-        let bytes_of_lane = match () {
-            () if room.is_short() => LANE_BYTES_SHORT,
-            () if rules.batch_records_max < LANE_AHEAD_RECORDS => LANE_AHEAD_BYTES,
-            () => BATCH_BYTES_MAX,
+        let bytes_of_lane = if room.is_short() {
+            LANE_BYTES_SHORT
+        } else if rules.batch_records_max < LANE_AHEAD_RECORDS {
+            LANE_AHEAD_BYTES
+        } else {
+            BATCH_BYTES_MAX
         };
         let limits = ReadLimits {
             records_max: records_of_lane.saturating_mul(rules.parallelization).min(READ_RECORDS_MAX),

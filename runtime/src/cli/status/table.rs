@@ -2,7 +2,7 @@
 
 use tidemill_stream::clock::Timestamp;
 
-use crate::cli::text::{Fit, TABLE_COLUMNS_MAX, cell, cut, on_one_line, short_shard, span};
+use crate::cli::text::{Fit, TABLE_COLUMNS_MAX, cell, counted, cut, on_one_line, short_shard, span};
 use crate::status::{BlockedReport, Counts, FunctionReport, LastErrorReport, Report, StreamReport, TriggerReport};
 
 /// Lanes that cannot go on, of one shard, that are shown.
@@ -64,12 +64,9 @@ fn trigger_lines(trigger: &TriggerReport, now: Timestamp, fit: Fit) -> Vec<Strin
 /// Records that are not delivered any more.
 fn given_up_line(counts: &Counts) -> Option<String> {
     let Counts { set_aside, dropped, .. } = counts;
-    let records = match set_aside + dropped {
-        0 => return None,
-        1 => "1 record".to_owned(),
-        count => format!("{count} records"),
-    };
-    Some(match (set_aside, dropped) {
+    let all = set_aside + dropped;
+    let records = counted(all, "record");
+    (all > 0).then(|| match (set_aside, dropped) {
         (_, 0) => format!("  gave up {records}; the destination was told"),
         (0, _) => format!("  gave up {records}; no destination was told"),
         _ => format!("  gave up {records}; the destination was not told of {dropped}"),
@@ -79,7 +76,7 @@ fn given_up_line(counts: &Counts) -> Option<String> {
 /// What a lane cannot get past.
 fn blocked_lines(blocked: &BlockedReport, now: Timestamp) -> [String; 2] {
     let BlockedReport { lane, first_sequence_number, records, attempt, next_at_ms, .. } = blocked;
-    let records = if *records == 1 { "1 record".to_owned() } else { format!("{records} records") };
+    let records = counted(*records as u64, "record");
     let times = if *attempt == 1 { "once".to_owned() } else { format!("{attempt} times") };
     let next = span(next_at_ms.saturating_sub(now.as_millis()));
     [

@@ -39,20 +39,28 @@ use tidemill_wire::Operation;
 
 use super::context::Context;
 use super::dispatch::Door;
-use super::error::{ApiError, ErrorKind};
+use super::error::ApiError;
 
 /// Bytes that an answer of no particular size is expected to have.
 const ANSWER_BYTES: usize = 512;
 
-/// Runs the operation whose answer goes on as events come.
-pub(super) async fn subscribe(context: &Context<'_>, door: &Arc<Door>, body: &[u8]) -> Result<Body, ApiError> {
-    subscribe_to_shard::run(context, door, context.codec.decode(body)?).await
+/// What an operation answers with.
+pub(super) enum Said {
+    /// All of it; some operations answer with nothing.
+    Whole(Bytes),
+    /// Events, as they come.
+    Events(Body),
 }
 
-/// Runs any other operation on a request body. Returns the answer's body; some operations answer with an empty one.
-pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]) -> Result<Bytes, ApiError> {
+/// Runs an operation on a request body.
+pub(super) async fn run(
+    operation: Operation,
+    context: &Context<'_>,
+    door: &Arc<Door>,
+    body: &[u8],
+) -> Result<Said, ApiError> {
     let codec = context.codec;
-    match operation {
+    let whole = match operation {
         Operation::AddTagsToStream => empty(tags_of_stream::add(context, codec.decode(body)?).await),
         Operation::CreateStream => empty(create_stream::run(context, codec.decode(body)?).await),
         Operation::DecreaseStreamRetentionPeriod => {
@@ -99,7 +107,7 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
         Operation::StartStreamEncryption => empty(encryption::start(context, codec.decode(body)?).await),
         Operation::StopStreamEncryption => empty(encryption::stop(context, codec.decode(body)?).await),
         Operation::SubscribeToShard => {
-            Err(ApiError::new(ErrorKind::UnknownOperation, "SubscribeToShard is answered with an event stream."))
+            return subscribe_to_shard::run(context, door, codec.decode(body)?).await.map(Said::Events);
         }
         Operation::TagResource => empty(tags_of_resource::tag(context, codec.decode(body)?).await),
         Operation::UntagResource => empty(tags_of_resource::untag(context, codec.decode(body)?).await),
@@ -113,7 +121,8 @@ pub(super) async fn run(operation: Operation, context: &Context<'_>, body: &[u8]
         Operation::UpdateStreamWarmThroughput => {
             told(context, &warm_throughput::run(context, &codec.decode(body)?).await?)
         }
-    }
+    };
+    whole.map(Said::Whole)
 }
 
 /// The body of an operation that answers nothing.
