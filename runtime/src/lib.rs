@@ -1,6 +1,7 @@
 //! The node: takes records over HTTP, keeps them in streams, and feeds them to WebAssembly functions.
 
 pub mod build;
+pub mod certificate;
 pub mod cli;
 pub mod deploy;
 pub mod encryption_keys;

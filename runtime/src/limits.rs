@@ -6,6 +6,14 @@ use std::time::Duration;
 pub const ENCRYPTION_KEYS_BYTES_MAX: u64 = 1 << 20;
 /// Keys in it.
 pub const ENCRYPTION_KEYS_MAX: usize = 1_000;
+/// A file with a certificate, and those behind it, or with a key.
+pub const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
+/// How often it is looked whether a certificate has changed.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a certificate that a node makes is good: ten years, since who trusts it must be given the next one by hand.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
+/// How long before it is made it is good, for clients whose clocks are late.
+pub const CERTIFICATE_SLACK: Duration = Duration::from_hours(24);
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a trigger's name.

@@ -10,6 +10,7 @@ mod ingest;
 mod logs;
 mod present;
 mod progress;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use tracing::{Level, error, info, warn};
 pub use self::aids::TestingAids;
 pub(crate) use self::apply::{read_functions, versions};
 pub use self::progress::Ends;
+use crate::certificate::CertificateFiles;
 use crate::deploy::Inventory;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
 use crate::home::{ACCOUNT_DEFAULT, Home, REGION_DEFAULT};
@@ -78,6 +80,8 @@ pub struct NodeOptions {
     pub access: Access,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whose certificate clients with TLS are shown; without it there is no TLS.
+    pub tls: Option<TlsIdentity>,
     /// Names by which it may be asked, beside its address and localhost, while only its own machine reaches it.
     pub allowed_hosts: Vec<String>,
     /// The account of callers that name none, 12 digits.
@@ -94,6 +98,15 @@ pub struct NodeOptions {
     pub capacity: Capacity,
     /// What is wrong on purpose.
     pub aids: TestingAids,
+}
+
+/// Whose certificate a node shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsIdentity {
+    /// Its own, which it makes at its first start and keeps.
+    SelfSigned,
+    /// One that somebody else made; it is read again when its files change.
+    Given(CertificateFiles),
 }
 
 /// Who applies a node's manifest when that is ordered over HTTP.
@@ -114,6 +127,7 @@ impl NodeOptions {
             keys: Keyring::default(),
             access: Access::Anyone,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             allowed_hosts: Vec::new(),
             account: ACCOUNT_DEFAULT.to_owned(),
             region: REGION_DEFAULT.to_owned(),
@@ -201,7 +215,11 @@ impl Node {
     /// Opens what is kept, starts the rooms and the door. Functions and triggers come with [`Node::apply`].
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system_with(options.aids.clock);
-        let Opened { engine, embedded, functions, scratch } = opened(&options, clock.clone()).await?;
+        let Opened { engine, embedded, functions, folder, scratch } = opened(&options, clock.clone()).await?;
+        let (tls, certificate) = match options.tls.clone() {
+            Some(identity) => Some(tls::set_up(identity, &options, folder.join(TLS), &clock).await?).unzip(),
+            None => (None, None),
+        };
         let store = Store::open_with(engine, clock.clone(), options.capacity).await;
         let store = store.context("cannot open the store")?;
         warn_of_missing_keys(&store, &options.keys);
@@ -249,9 +267,13 @@ impl Node {
             quotas: options.quotas,
             delays: options.aids.delays(),
             errors: options.aids.injected(),
+            tls,
             limits: HttpLimits::default(),
         };
         let upkeep = Tasks::new();
+        if let Some(certificate) = certificate {
+            upkeep.spawn("certificate", certificate.follow(upkeep.stopping()));
+        }
         upkeep.spawn("demand", demand::follow(store.clone(), options.demand, upkeep.stopping()));
         upkeep.spawn("expiry", expiry::run(store.clone(), upkeep.stopping()));
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
@@ -340,14 +362,18 @@ fn warn_of_missing_keys(store: &Store, keys: &Keyring) {
 
 /// Compiled functions, in the data folder.
 const FUNCTIONS: &str = "functions";
+/// The certificate that the node made for itself, there too.
+const TLS: &str = "tls";
 /// What the node has in the data folder beside the engine.
-pub(crate) const FOLDERS: [&str; 1] = [FUNCTIONS];
+pub(crate) const FOLDERS: [&str; 2] = [FUNCTIONS, TLS];
 
 /// What is opened on a thread of its own, since it reads files.
 struct Opened {
     engine: Arc<dyn Engine>,
     embedded: Option<Arc<Embedded>>,
     functions: Functions,
+    /// What the node keeps beside the engine is in it.
+    folder: PathBuf,
     scratch: Option<TempDir>,
 }
 
@@ -359,13 +385,14 @@ impl Opened {
                 let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
                 let functions = open_functions(&folder.join(FUNCTIONS))?;
                 let engine = Arc::new(engine);
-                Ok(Self { embedded: Some(Arc::clone(&engine)), engine, functions, scratch: None })
+                let (embedded, folder) = (Some(Arc::clone(&engine)), folder.clone());
+                Ok(Self { engine, embedded, functions, folder, scratch: None })
             }
             Place::Memory => {
                 let scratch = tempfile::Builder::new().prefix("tidemill-").tempdir()?;
                 let functions = open_functions(scratch.path())?;
-                let engine = Arc::new(Memory::new(clock));
-                Ok(Self { engine, embedded: None, functions, scratch: Some(scratch) })
+                let (engine, folder) = (Arc::new(Memory::new(clock)), scratch.path().to_owned());
+                Ok(Self { engine, embedded: None, functions, folder, scratch: Some(scratch) })
             }
         }
     }

@@ -19,6 +19,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tidemill_client::NoTrust;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -26,7 +27,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 pub(crate) use self::address::{Address, InvalidAddress, Scheme};
-pub(crate) use self::tls::NoTrust;
 use crate::harmless;
 use crate::limits::{
     DESTINATION_ANSWER_BYTES_MAX, DESTINATION_ANSWER_CHARS_MAX, DESTINATION_HEAD_BYTES_MAX, DESTINATION_TIMEOUT,

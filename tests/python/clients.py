@@ -160,6 +160,7 @@ def boto(url, order, _folder, variables):
         region_name=variables["AWS_REGION"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        verify=variables.get("AWS_CA_BUNDLE"),
     )
     name, report = {"StreamName": order["stream"]}, {}
     kinesis.create_stream(**name, ShardCount=order["shards"])

@@ -26,7 +26,9 @@ class Node:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = self.process.stdout.readline()
         assert ready, (folder / "log").read_text()
-        self.url = "http://" + json.loads(ready)["address"]
+        ready = json.loads(ready)
+        self.url = ("https://" if ready.get("tls") else "http://") + ready["address"]
+        self.certificate = folder / "data" / "tls" / "certificate.pem"
 
     def client(self, key="123456789012", secret="secret", token=None, region="eu-central-1", **config):
         """A client that tries once and checks nothing itself, so that the node's own checks are seen."""
@@ -39,6 +41,7 @@ class Node:
             aws_secret_access_key=secret,
             aws_session_token=token,
             config=config,
+            verify=str(self.certificate) if self.url.startswith("https:") else None,
         )
 
     def stop(self):

@@ -1,9 +1,10 @@
-"""AWS's own clients, each in a whole round trip, through a node that asks for no signature and through one that does."""
+"""AWS's own clients, each in a whole round trip: through a node that asks for no signature, one that does, and one with TLS."""
 
 import base64
 import datetime
 import json
 import random
+import subprocess
 
 import clients
 import pytest
@@ -19,7 +20,7 @@ REGION = {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
 # Those that have shards pushed to them, too.
 SUBSCRIBERS = {"boto3", "javascript", "java-async"}
 
-# (trip, how its User-Agent begins and what is in it, the version of HTTP it speaks where there is no TLS)
+# (trip, how its User-Agent begins and what is in it, the version of HTTP it speaks)
 CLIENTS = {
     "boto3": (clients.boto, ("Boto3/", ""), "HTTP/1.1"),
     "aws-cli": (clients.command_line, ("aws-cli/", ""), "HTTP/1.1"),
@@ -44,6 +45,20 @@ CALLS = {
 def open_node(tmp_path_factory):
     node = Node(tmp_path_factory.mktemp("open"), options=LOG)
     yield node, ANY
+    node.stop()
+
+
+@pytest.fixture(scope="module")
+def secured_node(tmp_path_factory):
+    """It speaks TLS, and each client is told to trust its certificate in the client's own way."""
+    folder = tmp_path_factory.mktemp("secured")
+    node = Node(folder, options=[*LOG, "--tls"])
+    store, password = folder / "trust.p12", "changeit"
+    named = ["-alias", "node", "-file", node.certificate, "-keystore", store, "-storepass", password]
+    subprocess.run(["keytool", "-importcert", "-noprompt", *named], check=True, capture_output=True)
+    properties = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={password}"
+    trust = {"AWS_CA_BUNDLE": str(node.certificate), "NODE_EXTRA_CA_CERTS": str(node.certificate), "JAVA_TOOL_OPTIONS": properties}
+    yield node, ANY | trust
     node.stop()
 
 
@@ -104,7 +119,7 @@ def requests(node, since):
     return [event | event["span"] for event in events if event["message"] == "answered"]
 
 
-@pytest.mark.parametrize("kind", ["open_node", "guarded_node"])
+@pytest.mark.parametrize("kind", ["open_node", "guarded_node", "secured_node"])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_round_trip(client, kind, request, tmp_path):
     node, credentials = request.getfixturevalue(kind)

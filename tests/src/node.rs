@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tidemill_client::Client;
 
 use crate::build;
 use crate::shown::Shown;
@@ -167,8 +168,7 @@ impl Node {
 
     /// What `GET /status` says.
     pub async fn status(&self) -> Result<Value> {
-        let url = format!("{}/status", self.url());
-        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
+        Ok(Client::new(&self.url())?.status().await?)
     }
 
     /// Waits until the status shows a fact.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_kinesis::primitives::Blob;
-use tidemill_tests::client;
+use tidemill_tests::client::{self, get};
 use tidemill_tests::node::{Node, Setup};
 
 /// What the shell allows.
@@ -12,7 +12,7 @@ const STREAMS: usize = 200;
 const SHELL: &str = r#"ulimit -Sn "$0" && exec "$@""#;
 
 async fn open_files(node: &Node) -> Result<usize> {
-    let metrics = reqwest::get(format!("{}/metrics", node.url())).await?.text().await?;
+    let metrics = get(node.address(), "/metrics").await?;
     let line = metrics.lines().find_map(|line| line.strip_prefix("tidemill_open_files "));
     Ok(line.context("there is no such metric")?.parse()?)
 }

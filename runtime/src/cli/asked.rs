@@ -1,8 +1,9 @@
 //! The node that a command asks, and what its user can do when the answer is an error.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tidemill_client::{AccessKey, Client, ClientError};
 
@@ -18,6 +19,10 @@ pub(super) struct Asked {
     /// The node.
     #[arg(long = "node", value_name = "URL", default_value = NODE_DEFAULT)]
     pub(super) url: String,
+    /// The certificates that vouch for a node at https://, in PEM, instead of those that the system knows; without it the
+    /// variable `AWS_CA_BUNDLE` counts. A node's own is tls/certificate.pem in its data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_bundle: Option<PathBuf>,
 }
 
 /// The key in the variables that AWS's tools read.
@@ -33,11 +38,23 @@ fn access_key(variable: impl Fn(&str) -> Option<String>) -> Option<AccessKey> {
 
 impl Asked {
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let client = Client::new(&self.url).map_err(|error| self.failure(error))?;
+        let client = match self.ca_bundle() {
+            Some(path) if self.url.starts_with("https:") => {
+                let shown = path.display();
+                let pem = std::fs::read(&path).with_context(|| format!("cannot read the certificates in {shown}"))?;
+                Client::with_ca_bundle(&self.url, &pem).with_context(|| format!("cannot use the certificates in {shown}"))?
+            }
+            _ => Client::new(&self.url).map_err(|error| self.failure(error))?,
+        };
         Ok(match access_key(|name| std::env::var(name).ok()) {
             Some(key) => client.signing_with(key),
             None => client,
         })
+    }
+
+    fn ca_bundle(&self) -> Option<PathBuf> {
+        let variable = || std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.ca_bundle.clone().or_else(variable)
     }
 
     /// What the node says, if it says it in time.
@@ -54,6 +71,11 @@ impl Asked {
         }
         if error.is_unreachable() {
             let cause = root_cause(&error);
+            if cause.starts_with("invalid peer certificate") {
+                return anyhow!(
+                    "the node at {url} cannot be trusted ({cause}); name the certificate that vouches for it with --ca-bundle"
+                );
+            }
             return anyhow!(
                 "no node answers at {url} ({cause}); start one with 'tidemill serve', or name another with --node"
             );
@@ -101,7 +123,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_hangs_is_given_up() {
-        let asked = Asked { url: "http://127.0.0.1:1".to_owned() };
+        let asked = Asked { url: "http://127.0.0.1:1".to_owned(), ca_bundle: None };
         let error = asked.in_time(Duration::from_secs(5), std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(error.to_string(), "the node at http://127.0.0.1:1 did not answer within 5000 ms");
     }
@@ -120,7 +142,7 @@ mod tests {
             ("http://127.0.0.1:1", "no node answers at http://127.0.0.1:1 (Connection refused"),
             ("orders", "'orders' is no node's URL; write it like http://127.0.0.1:4567"),
         ] {
-            let asked = Asked { url: url.to_owned() };
+            let asked = Asked { url: url.to_owned(), ca_bundle: None };
             let error = asked.client().unwrap().list_streams().await.unwrap_err();
             let said = asked.stream_failure("orders", error).to_string();
             assert!(said.starts_with(expected), "{said}");

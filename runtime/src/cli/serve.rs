@@ -26,11 +26,12 @@ use super::supervised;
 use super::view::View;
 use super::watch::Watch;
 use crate::build::{self, Build};
+use crate::certificate::CertificateFiles;
 use crate::deploy::{LoadError, Manifest, Plan, parse_duration, parse_quota};
 use crate::http::limits::{ON_DEMAND_STREAMS_DEFAULT, QUOTA_MAX, SHARDS_DEFAULT};
 use crate::http::{ApplyOrder, NotApplied, Quotas};
 use crate::limits::APPLY_ORDERS_WAITING_MAX;
-use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place};
+use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place, TlsIdentity};
 use crate::telemetry::{LogFormat, log_to, log_to_stderr};
 
 /// The data folder unless another one is named.
@@ -49,6 +50,7 @@ pub(super) const DATA_DEFAULT: &str = ".tidemill";
 #[command(after_help = "Examples:
   tidemill up
   tidemill up --manifest shop/deploy.yaml --data /var/lib/tidemill
+  tidemill up --tls   # takes https:// too
   tidemill up --ephemeral --listen 127.0.0.1:0 --ready-json   # for tests: nothing is kept, any free port")]
 pub(super) struct UpArgs {
     #[command(flatten)]
@@ -96,6 +98,16 @@ struct NodeArgs {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4567", value_parser = listen_address)]
     listen: SocketAddr,
+    /// Speak TLS too, on the same port: with a certificate of the node's own, which is made at the first start and kept in
+    /// the data folder, as tls/certificate.pem.
+    #[arg(long)]
+    tls: bool,
+    /// Speak TLS too, with this certificate and those that vouch for it, in PEM. It is read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// A name by which the node may be asked, beside its IP addresses and localhost, while it listens on this machine
     /// only; may be given several times.
     #[arg(long = "allow-host", value_name = "NAME")]
@@ -156,6 +168,9 @@ fn capacity() -> impl TypedValueParser<Value = Capacity> {
 struct Announcement {
     ready: bool,
     address: SocketAddr,
+    /// Whether it speaks TLS there, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls: bool,
     pid: u32,
 }
 
@@ -207,6 +222,7 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
         keys,
         access,
         listen,
+        tls: identity(&args),
         allowed_hosts,
         account,
         region,
@@ -239,6 +255,13 @@ async fn draw(view: Option<&View>, observer: &Observer) {
         Some(view) => view.run(observer).await,
         None => std::future::pending().await,
     }
+}
+
+/// Whose certificate the node shows, where it speaks TLS.
+fn identity(args: &NodeArgs) -> Option<TlsIdentity> {
+    let given = args.tls_certificate.clone().zip(args.tls_key.clone());
+    let given = given.map(|(certificate, key)| TlsIdentity::Given(CertificateFiles { certificate, key }));
+    given.or_else(|| args.tls.then_some(TlsIdentity::SelfSigned))
 }
 
 /// Where the node keeps what it is given; a temporary folder goes when it is dropped.
@@ -352,14 +375,17 @@ pub(super) async fn built(mut manifest: Manifest, build: Build) -> anyhow::Resul
 }
 
 fn announce(address: SocketAddr, args: &NodeArgs) -> anyhow::Result<()> {
+    let tls = identity(args).is_some();
     if args.ready_json {
         return json_to_stdout(&serde_json::to_string(&Announcement {
             ready: true,
             address,
+            tls,
             pid: std::process::id(),
         })?);
     }
-    to_stdout(&format!("Tidemill is ready at http://{address} (Kinesis API; GET /status, /health, /metrics)"))
+    let and = if tls { format!(" and https://{address}") } else { String::new() };
+    to_stdout(&format!("Tidemill is ready at http://{address}{and} (Kinesis API; GET /status, /health, /metrics)"))
 }
 
 /// An address, or a name that has one: of several the first of IPv4, as which most clients know localhost.

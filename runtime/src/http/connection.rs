@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, or HTTP/2 with prior knowledge, told apart by its first bytes.
+//! One connection: TLS or none, HTTP/1.1 or HTTP/2 with prior knowledge, told apart by its first bytes.
 //!
 //! Promises that a connection which asks nothing keeps no buffers, and that neither its rest nor its end loses a request
 //! that has come. It must not know what is asked.
@@ -18,9 +18,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::HttpLimits;
 use super::dispatch::Lasting;
@@ -29,7 +31,9 @@ use super::idle::{Place, Pulse, Turn};
 use super::leftover::Leftover;
 use super::limits::{APPLY_TIMEOUT, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX, SUBSCRIPTION_LENGTH};
 use super::patience::Patient;
+use super::replay::Replay;
 use super::routes::Routes;
+use super::tls::Tls;
 use crate::tasks::Tasks;
 
 /// What HTTP/2 begins with (RFC 9113, section 3.4).
@@ -47,6 +51,7 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 pub(super) struct Host {
     routes: Routes,
     limits: HttpLimits,
+    tls: Option<Tls>,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
 }
@@ -70,11 +75,13 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// A connection's socket, and what of it was read too early.
-type Io = TokioIo<Patient<TcpStream>>;
+type Socket = Patient<TcpStream>;
+/// What HTTP is spoken on: a socket, or the inside of TLS.
+type Stream = Replay<Either<Socket, Box<TlsStream<Replay<Socket>>>>>;
+type Io = TokioIo<Stream>;
 
 impl Host {
-    pub(super) fn new(routes: Routes, limits: HttpLimits, tasks: &Tasks) -> Self {
+    pub(super) fn new(routes: Routes, limits: HttpLimits, tls: Option<Tls>, tasks: &Tasks) -> Self {
         let mut http1 = http1::Builder::new();
         // A client that sends no more still waits for its answer.
         http1.max_buf_size(H1_HEAD_BYTES_MAX).half_close(true);
@@ -90,14 +97,15 @@ impl Host {
             .max_header_list_size(H2_HEADER_BYTES_MAX)
             .keep_alive_interval(H2_PING)
             .keep_alive_timeout(H2_PING);
-        Self { routes, limits, http1, http2 }
+        Self { routes, limits, tls, http1, http2 }
     }
 
     /// Serves a connection from its first byte to its end.
     pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, place: Place) {
         let peer = Peer(stream.peer_addr().ok());
         let pulse = &place.pulse;
-        let mut stream = Patient::new(stream, self.limits.write_progress_timeout, pulse.clone());
+        let socket = Patient::new(stream, self.limits.write_progress_timeout, pulse.clone());
+        let Some(mut stream) = self.begin(socket, pulse).await else { return };
         let Some(is_http2) = self.protocol(&mut stream, pulse).await else { return };
         if is_http2 {
             // In a box, as is HTTP/1.1 below: a connection at rest is as small as can be.
@@ -107,13 +115,39 @@ impl Host {
         while let Some(rested) = Box::pin(self.serve_http1(TokioIo::new(stream), peer, pulse)).await {
             stream = rested;
             if self.rest(&mut stream, pulse).await.is_none() {
+                // Inside of TLS an end is said, or it could be somebody else's.
+                let _ = stream.shutdown().await;
                 return;
             }
         }
     }
 
+    /// What HTTP is spoken on; `None` where the connection ends before it is.
+    async fn begin(&self, mut socket: Socket, pulse: &Pulse) -> Option<Stream> {
+        let first = self.wait(&mut socket, pulse).await?;
+        if !Tls::is_begun_by(first) {
+            return Some(Replay::new(Either::Left(socket), &[first]));
+        }
+        let Some(tls) = &self.tls else {
+            tracing::warn!("a client speaks TLS and this node does not: start it with --tls, or let the client ask http://");
+            // To an answer in plain text clients say what is wrong.
+            return Some(Replay::new(Either::Left(socket), &[first]));
+        };
+        let agreed = tokio::select! {
+            biased;
+            agreed = Box::pin(tls.accept(Replay::new(socket, &[first]))) => agreed,
+            turn = pulse.watch(&self.limits, true) => {
+                tracing::debug!(?turn, "a connection was closed before there was agreement on TLS");
+                return None;
+            }
+        };
+        let inside = agreed.inspect_err(|error| tracing::debug!(%error, "there is no agreement on TLS")).ok()?;
+        pulse.greeted();
+        Some(Replay::new(Either::Right(Box::new(inside)), &[]))
+    }
+
     /// Reads just enough to know the protocol; `None` where the connection ends before.
-    async fn protocol(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<bool> {
+    async fn protocol(&self, stream: &mut Stream, pulse: &Pulse) -> Option<bool> {
         let mut first = Vec::with_capacity(H2_PREFACE.len());
         while first.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&first) {
             first.push(self.wait(stream, pulse).await?);
@@ -123,14 +157,14 @@ impl Host {
     }
 
     /// Waits for the next request; `None` where the connection ends before.
-    async fn rest(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<()> {
+    async fn rest(&self, stream: &mut Stream, pulse: &Pulse) -> Option<()> {
         let first = self.wait(stream, pulse).await?;
         stream.put_back(&[first]);
         Some(())
     }
 
     /// Waits for a byte, with no more room than for that.
-    async fn wait(&self, stream: &mut Patient<TcpStream>, pulse: &Pulse) -> Option<u8> {
+    async fn wait(&self, stream: &mut (impl AsyncRead + Unpin), pulse: &Pulse) -> Option<u8> {
         tokio::select! {
             biased;
             read = stream.read_u8() => read.ok(),
@@ -142,7 +176,7 @@ impl Host {
     }
 
     /// Serves HTTP/1.1 until the connection ends, or returns it for a rest.
-    async fn serve_http1(&self, io: Io, peer: Peer, pulse: &Pulse) -> Option<Patient<TcpStream>> {
+    async fn serve_http1(&self, io: Io, peer: Peer, pulse: &Pulse) -> Option<Stream> {
         let service = service_fn(|request| self.answer(request, peer, pulse));
         let mut connection = self.http1.serve_connection(io, service);
         let turn = tokio::select! {
@@ -156,7 +190,10 @@ impl Host {
         if turn == Turn::Rest {
             let parts = connection.into_parts();
             let mut stream = parts.io.into_inner();
-            stream.put_back(&parts.read_buf);
+            if !parts.read_buf.is_empty() {
+                stream.put_back(&parts.read_buf);
+                pulse.received();
+            }
             return Some(stream);
         }
         Pin::new(&mut connection).graceful_shutdown();

@@ -88,7 +88,8 @@ impl Guard {
             return Ok(());
         };
         let origin = origin.as_bytes();
-        let is_own = host.is_some_and(|host| origin == format!("http://{host}").as_bytes());
+        let own = |host: &str| [format!("http://{host}"), format!("https://{host}")];
+        let is_own = host.is_some_and(|host| own(host).iter().any(|own| origin == own.as_bytes()));
         let is_allowed = || self.ingest.settings().is_some_and(|settings| settings.origins.allow(origin));
         if is_own || is_allowed() { Ok(()) } else { Err(Refusal::Origin { origin: shown(origin) }) }
     }
@@ -220,6 +221,7 @@ mod tests {
         let guard = guard_at("[::1]:4567");
         for (path, origin, expected) in [
             ("/", "http://localhost:4567", "in"),
+            ("/", "https://localhost:4567", "in"),
             ("/", "https://app.example.com", "in"),
             ("/", "http://localhost:3000", "origin_not_allowed"),
             ("/metrics", "http://evil.example", "origin_not_allowed"),

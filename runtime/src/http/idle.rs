@@ -79,6 +79,13 @@ impl Pulse {
         }
     }
 
+    /// The bytes that have come were of TLS; none of a request has.
+    pub(super) fn greeted(&self) {
+        let mut progress = self.0.progress.lock();
+        progress.head_since = None;
+        progress.idle_since = Instant::now();
+    }
+
     /// Whether bytes wait for room in the socket.
     pub(super) fn writing(&self, is_writing: bool) {
         let mut progress = self.0.progress.lock();
@@ -269,6 +276,17 @@ mod tests {
             };
             assert_eq!((watched.await, started.elapsed().as_secs()), (Turn::Idle, expected_s));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_for_a_head_begins_behind_the_agreement_on_tls() {
+        let limits = HttpLimits::default();
+        let pulse = Pulse::new();
+        pulse.received();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        pulse.greeted();
+        let started = Instant::now();
+        assert_eq!((pulse.watch(&limits, true).await, started.elapsed().as_secs()), (Turn::Idle, 60));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! The door: the Kinesis API over HTTP/1.1 and HTTP/2, plain HTTP for those who have no SDK, and what an operator reads
-//! (`/health`, `/metrics`, `/status`, `/deployment`, `/functions/NAME/log`).
+//! The door: the Kinesis API over HTTP/1.1 and HTTP/2, with TLS or without, plain HTTP for those who have no SDK, and what
+//! an operator reads (`/health`, `/metrics`, `/status`, `/deployment`, `/functions/NAME/log`).
 //!
 //! Promises that what is doubtful stays outside: a request is bounded, parsed and checked here, and only domain types
 //! go further. It must not know of triggers, functions or the manifest; it meets them in the store, and reads their
@@ -29,9 +29,11 @@ mod operation;
 mod operator;
 mod patience;
 mod quota;
+mod replay;
 mod routes;
 mod server;
 mod subscriptions;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub use limits::HttpLimits;
 pub use metrics::HttpMetrics;
 pub use quota::Quotas;
 pub use server::serve;
+pub use tls::Tls;
 
 /// Tells what the rooms behind the store do, for `GET /status`.
 pub type StatusProvider = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -104,6 +107,8 @@ pub struct HttpState {
     pub delays: Option<Arc<Delays>>,
     /// What fails on purpose.
     pub errors: Option<Arc<InjectedErrors>>,
+    /// What clients that speak TLS are met with; without it they are not understood.
+    pub tls: Option<Tls>,
     /// The limits of connections and requests.
     pub limits: HttpLimits,
 }

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -17,8 +16,6 @@ use super::idle::Pulse;
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after waiting for so long.
 pub(super) struct Patient<S> {
     stream: S,
-    /// What was read of the stream and not used: it is read again.
-    unread: Bytes,
     patience: Duration,
     /// Set while a write waits.
     end: Option<Pin<Box<Sleep>>>,
@@ -28,15 +25,7 @@ pub(super) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, patience: Duration, pulse: Pulse) -> Self {
-        Self { stream, unread: Bytes::new(), patience, end: None, pulse }
-    }
-
-    /// Has these bytes read before those that come: they are of a request that has begun.
-    pub(super) fn put_back(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.pulse.received();
-        }
-        self.unread = [bytes, &self.unread].concat().into();
+        Self { stream, patience, end: None, pulse }
     }
 
     /// What the stream said of a write; a wait that lasts too long is an error.
@@ -63,11 +52,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let bytes = self.unread.len().min(buffer.remaining());
-            buffer.put_slice(&self.unread.split_to(bytes));
-            return Poll::Ready(Ok(()));
-        }
         let filled = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > filled {

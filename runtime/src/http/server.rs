@@ -25,10 +25,10 @@ const CROWDED_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`, then lets requests in work end within [`HttpLimits::drain_timeout`](super::HttpLimits).
 pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
-    let limits = state.limits;
+    let (limits, tls) = (state.limits, state.tls.clone());
     let tasks = Tasks::new();
     let guard = Guard::new(listener.local_addr().ok(), &state.hosts, state.ingest.clone(), &state.access);
-    let host = Arc::new(Host::new(Routes::new(state, guard, stop.clone()), limits, &tasks));
+    let host = Arc::new(Host::new(Routes::new(state, guard, stop.clone()), limits, tls, &tasks));
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let server = Server { host, slots, tasks, connections: Connections::default() };
     tokio::select! {

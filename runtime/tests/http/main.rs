@@ -23,5 +23,6 @@ mod server;
 mod settings;
 mod siege;
 mod streams;
+mod tls;
 mod validation;
 mod writing;

@@ -9,21 +9,35 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tidemill::http::{
     Access, ApplyOrder, Defaults, DelayTimes, Delays, DeploymentAccess, HttpLimits, HttpMetrics, HttpState, Ingest,
-    IngestSettings, InjectedError, InjectedErrors, IteratorKey, Quotas, serve,
+    IngestSettings, InjectedError, InjectedErrors, IteratorKey, Quotas, Tls, serve,
 };
 use tidemill::tasks::Tasks;
 use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::Engine;
 use tidemill_stream::engine::memory::Memory;
+use tidemill_client::trusting;
 use tidemill_stream::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_rustls::rustls::RootCertStore;
 
 pub(crate) const START: u64 = 1_763_859_985_123;
 /// Decides which calls fail on a node with injected errors.
 pub(crate) const SEED: u64 = 20_261_123;
 pub(crate) const JSON: &str = "application/x-amz-json-1.1";
+
+/// A client, which trusts nobody: it asks without TLS.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    http_trusting(RootCertStore::empty(), &[])
+}
+
+/// A client for nodes that one of these vouches for. It says that it speaks these protocols.
+pub(crate) fn http_trusting(roots: RootCertStore, protocols: &[&str]) -> reqwest::ClientBuilder {
+    let mut config = trusting(roots).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config)
+}
 
 /// A listening server; it ends with the test's runtime.
 pub(crate) struct Node {
@@ -43,6 +57,7 @@ pub(crate) struct Setup {
     pub(crate) capacity: Capacity,
     pub(crate) delays: DelayTimes,
     pub(crate) errors: Vec<InjectedError>,
+    pub(crate) tls: Option<Tls>,
 }
 
 pub(crate) struct Answer {
@@ -111,7 +126,7 @@ impl Node {
 
     /// A node over this engine, which may have served another before.
     pub(crate) async fn serving(engine: Arc<dyn Engine>, clock: Clock, setup: Setup) -> Self {
-        let Setup { limits, orders, quotas, capacity, delays, errors } = setup;
+        let Setup { limits, orders, quotas, capacity, delays, errors, tls } = setup;
         let store = Store::open_with(engine, clock.clone(), capacity).await.unwrap();
         let ingest = Ingest::default();
         ingest.set(IngestSettings::default());
@@ -133,19 +148,20 @@ impl Node {
             quotas,
             delays: Delays::of(delays).map(Arc::new),
             errors: (!errors.is_empty()).then(|| Arc::new(InjectedErrors::new(errors, SEED))),
+            tls,
             limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
         tasks.spawn("server", serve(listener, state, tasks.stopping()));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http().build().unwrap();
         Self { address, clock, client, tasks, ingest }
     }
 
     /// A whole node that listens there; somebody else stops it.
     pub(crate) fn at(address: SocketAddr) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http().build().unwrap();
         Self { address, clock: Clock::system(), client, tasks: Tasks::new(), ingest: Ingest::default() }
     }
 

@@ -7,7 +7,7 @@ use tidemill::http::HttpLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::node::{Answer, JSON, Node};
+use super::node::{Answer, JSON, Node, http};
 
 /// How long a test waits for what never comes in a broken server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,9 +15,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn both_protocols_are_spoken_on_one_port() {
     let node = Node::start().await;
-    let builder = || reqwest::Client::builder().no_proxy();
-    let first = builder().http1_only().build().unwrap();
-    let second = builder().http2_prior_knowledge().build().unwrap();
+    let first = http().http1_only().build().unwrap();
+    let second = http().http2_prior_knowledge().build().unwrap();
     for (client, version) in [(first, reqwest::Version::HTTP_11), (second, reqwest::Version::HTTP_2)] {
         let request = client.post(node.url("/")).header("x-amz-target", "Kinesis_20131202.ListStreams");
         let response = request.header("content-type", JSON).body("{}").send().await.unwrap();
@@ -29,7 +28,7 @@ async fn both_protocols_are_spoken_on_one_port() {
 async fn many_requests_share_one_http2_connection() {
     let limits = HttpLimits { connections_max: 1, ..HttpLimits::default() };
     let node = Node::with_limits(limits).await;
-    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let client = http().http2_prior_knowledge().build().unwrap();
     let ask = || async {
         let request = client.post(node.url("/")).header("x-amz-target", "Kinesis_20131202.ListStreams");
         request.header("content-type", JSON).body("{}").send().await.unwrap().status()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{ClientBuilder, Response};
 use serde_json::json;
 use tidemill::http::HttpLimits;
 use tidemill::http::limits::{H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::node::{Answer, JSON, Node, Setup, base64};
+use super::node::{Answer, JSON, Node, Setup, base64, http};
 use super::server::{PATIENCE, announced, in_work};
 
 const SHORT: Duration = Duration::from_millis(50);
 
 fn http2() -> ClientBuilder {
-    Client::builder().no_proxy().http2_prior_knowledge()
+    http().http2_prior_knowledge()
 }
 
 #[tokio::test]
@@ -99,8 +99,8 @@ async fn answers_that_are_not_read_take_room_until_they_are() {
 }
 
 /// With one connection at a time, an answer says that the one before is gone.
-async fn assert_let_in(node: &Node) {
-    let other = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+pub(crate) async fn assert_let_in(node: &Node) {
+    let other = http().timeout(PATIENCE).build().unwrap();
     assert_eq!(other.get(node.url("/health")).send().await.unwrap().status(), 200);
 }
 
@@ -108,7 +108,7 @@ async fn assert_let_in(node: &Node) {
 async fn a_connection_that_takes_no_bytes_is_cut_off() {
     let limits = HttpLimits { write_progress_timeout: SHORT, connections_max: 1, ..HttpLimits::default() };
     let (mut node, iterator) = with_records(limits, 10).await;
-    node.client = Client::builder().no_proxy().build().unwrap();
+    node.client = http().build().unwrap();
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let body = json!({ "ShardIterator": iterator }).to_string();
     let request = format!(
@@ -141,7 +141,7 @@ async fn an_http2_connection_that_does_not_read_is_cut_off() {
         ..HttpLimits::default()
     };
     let (mut node, iterator) = with_records(limits, 1).await;
-    node.client = Client::builder().no_proxy().build().unwrap();
+    node.client = http().build().unwrap();
     let unread = ask_without_reading(&node, &iterator).await;
     assert_let_in(&node).await;
     drop(unread);

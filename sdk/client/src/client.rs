@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tidemill_wire::{
@@ -17,6 +18,7 @@ use tidemill_wire::{
 
 use crate::error::ClientError;
 use crate::sign::AccessKey;
+use crate::trust;
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,13 +49,27 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the node at `endpoint`, such as `http://127.0.0.1:4567`. Nothing is sent yet.
+    /// A client of the node at `endpoint`, such as `http://127.0.0.1:4567`. For `https://` it trusts whom the system trusts,
+    /// which is read from files. Nothing is sent yet.
     pub fn new(endpoint: &str) -> Result<Self, ClientError> {
+        let is_secured = endpoint.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        // Without TLS nobody has to be trusted.
+        let roots = if is_secured { trust::roots_of_the_system()? } else { RootCertStore::empty() };
+        Self::trusting(endpoint, roots)
+    }
+
+    /// The same, which trusts nodes that one of the certificates in this text of PEM vouches for, and no others.
+    pub fn with_ca_bundle(endpoint: &str, pem: &[u8]) -> Result<Self, ClientError> {
+        Self::trusting(endpoint, trust::roots_in(pem)?)
+    }
+
+    fn trusting(endpoint: &str, roots: RootCertStore) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .tcp_nodelay(true)
             .no_proxy()
+            .tls_backend_preconfigured(trust::trusting(roots)?)
             .build()?;
         Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), key: None, retries: Arc::default() })
     }

@@ -1,5 +1,7 @@
 //! What can go wrong between a client and a node.
 
+use crate::trust::NoTrust;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -16,6 +18,9 @@ pub enum ClientError {
     /// The node was not reached, or the connection broke.
     #[error("the node did not answer: {0}")]
     Transport(#[from] reqwest::Error),
+    /// It is not known whether the node is the one that was meant; nothing was sent.
+    #[error(transparent)]
+    NoTrust(#[from] NoTrust),
     /// The answer is not what the API says.
     #[error("the answer to {operation} cannot be read: {source}")]
     Unreadable {
@@ -75,7 +80,7 @@ impl ClientError {
         match self {
             Self::Transport(error) => !error.is_builder(),
             Self::Api { .. } => self.is_retryable(),
-            Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
+            Self::NoTrust(_) | Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
         }
     }
 
@@ -84,7 +89,7 @@ impl ClientError {
         match self {
             Self::Api { kind, status, .. } => kind == "ProvisionedThroughputExceededException" || *status >= 500,
             Self::Transport(error) => error.is_connect(),
-            Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
+            Self::NoTrust(_) | Self::Unreadable { .. } | Self::Unsigned { .. } | Self::Refused { .. } => false,
         }
     }
 }
