@@ -38,9 +38,7 @@ pub const SHARD_OUT_BYTES_PER_S: u64 = 2 << 20;
 pub const ALLOWANCES_SWEEP_MIN: usize = 64;
 /// Tags of one stream or consumer (Kinesis).
 pub const TAGS_MAX: usize = 50;
-/// Registered consumers of one stream (Kinesis).
-pub const CONSUMERS_MAX: usize = 20;
-/// The same of an on-demand stream where the account has committed itself to a least throughput (Kinesis).
+/// Registered consumers of an on-demand stream where the account has committed itself to a least throughput (Kinesis).
 pub const CONSUMERS_COMMITTED_MAX: usize = 50;
 /// How long such a commitment lasts at least (Kinesis).
 pub const COMMITMENT_MIN: Duration = Duration::from_hours(24);

@@ -1,9 +1,11 @@
 """`SubscribeToShard` as boto3 sees it: the records of a shard, pushed as they come."""
 
+import threading
 import time
 
 import botocore.exceptions
 import pytest
+import urllib3.exceptions
 
 from conftest import Node
 
@@ -139,3 +141,46 @@ def test_a_node_that_stops_ends_subscriptions_in_good_order(tmp_path):
     next(events)
     node.stop()
     assert all(event["Records"] == [] for event in events)
+
+
+def test_who_reconnects_where_he_was_when_the_node_was_killed_misses_nothing_and_gets_nothing_twice(tmp_path):
+    node = Node(tmp_path, "streams:\n  s: {}\n")
+    consumer = register(node.client(), "s")
+    acknowledged, pushed, position = [], [], {"Type": "TRIM_HORIZON"}
+
+    def produce(kinesis):
+        """Until the node is gone: what it has not answered may be there, or not."""
+        try:
+            while True:
+                number = str(len(acknowledged)).encode()
+                put = kinesis.put_record(StreamName="s", PartitionKey="k", Data=number)
+                acknowledged.append((put["SequenceNumber"], number))
+        except botocore.exceptions.BotoCoreError:
+            pass
+
+    for _ in range(4):
+        producer = threading.Thread(target=produce, args=[node.client()])
+        producer.start()
+        enough = len(pushed) + 100
+        try:
+            for event in subscribe(node.client(), consumer, **position):
+                pushed += [(record["SequenceNumber"], record["Data"]) for record in event["Records"]]
+                after = event["ContinuationSequenceNumber"]
+                position = {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+                if len(pushed) >= enough and node.process.poll() is None:
+                    node.kill()
+        except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError):
+            pass  # the connection broke, somewhere
+        producer.join()
+        node = Node(tmp_path, "streams:\n  s: {}\n")
+    last = acknowledged[-1]
+    events = subscribe(node.client(), consumer, **position)
+    while last not in pushed:
+        pushed += [(record["SequenceNumber"], record["Data"]) for record in next(events)["Records"]]
+    numbers = [int(sequence) for sequence, _ in pushed]
+    assert numbers == sorted(set(numbers))
+    known = set(pushed)
+    assert [record for record in acknowledged if record not in known] == []
+    # At most the put that each kill cut short.
+    assert len(pushed) - len(acknowledged) <= 4
+    node.stop()

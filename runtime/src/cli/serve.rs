@@ -28,7 +28,9 @@ use super::watch::Watch;
 use crate::build::{self, Build};
 use crate::certificate::CertificateFiles;
 use crate::deploy::{LoadError, Manifest, Plan, parse_duration, parse_quota};
-use crate::http::limits::{ON_DEMAND_STREAMS_DEFAULT, QUOTA_MAX, SHARDS_DEFAULT};
+use crate::http::limits::{
+    CONSUMERS_DEFAULT, CONSUMERS_QUOTA_MAX, ON_DEMAND_STREAMS_DEFAULT, QUOTA_MAX, SHARDS_DEFAULT,
+};
 use crate::http::{ApplyOrder, NotApplied, Quotas};
 use crate::limits::APPLY_ORDERS_WAITING_MAX;
 use crate::node::{ApplyOrders, Node, NodeOptions, Observer, Place, TlsIdentity};
@@ -139,6 +141,9 @@ struct NodeArgs {
     /// Refuse the API further on-demand streams when there are so many.
     #[arg(long, value_name = "COUNT", default_value_t = ON_DEMAND_STREAMS_DEFAULT, value_parser = quota())]
     on_demand_stream_limit: u32,
+    /// Refuse further registered consumers of a stream when it has so many.
+    #[arg(long, value_name = "COUNT", default_value_t = CONSUMERS_DEFAULT, value_parser = consumers())]
+    consumer_limit: u32,
     /// What each shard takes and gives in a second, where its stream does not say: as much as the disk does, or what a
     /// shard of AWS does, with AWS's errors beyond it.
     #[arg(long, value_name = "CAPACITY", default_value = Capacity::Unlimited.name(), value_parser = capacity())]
@@ -158,6 +163,10 @@ struct NodeArgs {
 
 fn quota() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(0..=u64::from(QUOTA_MAX))
+}
+
+fn consumers() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(0..=u64::from(CONSUMERS_QUOTA_MAX))
 }
 
 fn capacity() -> impl TypedValueParser<Value = Capacity> {
@@ -215,7 +224,11 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
     };
     let (listen, allowed_hosts) = (args.listen, args.allowed_hosts.clone());
     let disk_quota_bytes = args.disk_quota;
-    let quotas = Quotas { shards_max: args.shard_limit, on_demand_streams_max: args.on_demand_stream_limit };
+    let quotas = Quotas {
+        shards_max: args.shard_limit,
+        on_demand_streams_max: args.on_demand_stream_limit,
+        consumers_max: args.consumer_limit,
+    };
     let options = NodeOptions {
         place,
         disk_quota_bytes,

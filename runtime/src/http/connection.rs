@@ -3,7 +3,9 @@
 //! Promises that a connection which asks nothing keeps no buffers, and that neither its rest nor its end loses a request
 //! that has come. It must not know what is asked.
 
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -20,7 +22,7 @@ use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
@@ -29,7 +31,7 @@ use super::dispatch::Lasting;
 use super::guard::Peer;
 use super::idle::{Place, Pulse, Turn};
 use super::leftover::Leftover;
-use super::limits::{APPLY_TIMEOUT, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX, SUBSCRIPTION_LENGTH};
+use super::limits::{APPLY_TIMEOUT, EVENT_INTERVAL, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
 use super::replay::Replay;
 use super::routes::Routes;
@@ -64,15 +66,34 @@ struct Streams {
     at_most: Duration,
 }
 
+tokio::task_local! {
+    /// When the request of HTTP/2 that this task runs is given up. An answer that lasts puts it off with each of its parts.
+    static GIVEN_UP: Cell<Instant>;
+}
+
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, request: F) {
-        let at_most = self.at_most;
-        self.tasks.spawn("http2-request", async move {
-            if timeout(at_most, request).await.is_err() {
-                tracing::debug!("an answer that its client did not take was cut off");
-            }
-        });
+        let given_up = Cell::new(Instant::now() + self.at_most);
+        self.tasks.spawn("http2-request", GIVEN_UP.scope(given_up, in_time(request)));
     }
+}
+
+/// Runs a request until it is given up.
+async fn in_time(request: impl Future<Output = ()>) {
+    let mut request = pin!(request);
+    let mut alarm = pin!(sleep_until(GIVEN_UP.with(Cell::get)));
+    poll_fn(|context| {
+        if request.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let given_up = GIVEN_UP.with(Cell::get);
+        if alarm.deadline() != given_up {
+            alarm.as_mut().reset(given_up);
+        }
+        let rang = alarm.as_mut().poll(context);
+        rang.map(|()| tracing::debug!("an answer that its client did not take was cut off"))
+    })
+    .await;
 }
 
 type Socket = Patient<TcpStream>;
@@ -87,7 +108,7 @@ impl Host {
         http1.max_buf_size(H1_HEAD_BYTES_MAX).half_close(true);
         let mut http2 = http2::Builder::new(Streams {
             tasks: tasks.clone(),
-            at_most: SUBSCRIPTION_LENGTH.max(APPLY_TIMEOUT) + limits.write_progress_timeout,
+            at_most: APPLY_TIMEOUT + limits.write_progress_timeout,
         });
         http2
             .timer(TokioTimer::new())
@@ -248,9 +269,12 @@ impl Host {
             leftover.discard(&mut answer, &self.limits).await;
         }
         if answer.extensions().get::<Lasting>().is_some() {
+            let event_timeout = self.limits.event_timeout;
             answer = answer.map(|body| {
                 Body::from_stream(body.into_data_stream().inspect(move |_| {
                     let _in_work_with_its_body = &in_work;
+                    // Over HTTP/1.1 there is nothing to put off: the connection watches its writes.
+                    let _ = GIVEN_UP.try_with(|given_up| given_up.set(Instant::now() + EVENT_INTERVAL + event_timeout));
                 }))
             });
         }

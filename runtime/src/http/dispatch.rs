@@ -71,6 +71,12 @@ impl Door {
         Ok(Bytes::from_owner(Kept { answer, _room: room }))
     }
 
+    /// Ends when there is room for an answer of so many bytes, or for as much as can be kept at all.
+    pub(super) async fn has_room(&self, bytes: usize) {
+        let permits = bytes.min(self.state.limits.answers_bytes_max);
+        let _ = self.answers.acquire_many(u32::try_from(permits).unwrap_or(u32::MAX)).await;
+    }
+
     pub(super) fn state(&self) -> &HttpState {
         &self.state
     }

@@ -26,6 +26,8 @@ pub struct HttpLimits {
     /// How long a connection may go without taking a byte that is ready for it, and how long the rest of an answer may
     /// take once the connection is closed for asking nothing.
     pub write_progress_timeout: Duration,
+    /// How long a subscriber over HTTP/2 may leave an event untaken. One over HTTP/1.1 takes bytes as any other answer's.
+    pub event_timeout: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub h2_streams_max: u32,
     /// From the head of a request to its answer.
@@ -46,6 +48,7 @@ impl Default for HttpLimits {
             body_progress_timeout: Duration::from_secs(10),
             answers_bytes_max: 512 << 20,
             write_progress_timeout: Duration::from_secs(30),
+            event_timeout: Duration::from_mins(1),
             h2_streams_max: 1024,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
@@ -59,7 +62,11 @@ pub const DELAYS_SHOWN_MAX: usize = 10_000;
 pub const SHARDS_DEFAULT: u32 = 20_000;
 /// On-demand streams that the API makes at most, unless it is told otherwise (Kinesis: 50, until one asks for more).
 pub const ON_DEMAND_STREAMS_DEFAULT: u32 = 1_000;
-/// The most that either can be set to (Kinesis: the most that `DescribeLimits` can say).
+/// Registered consumers of a stream at most, unless the API is told otherwise (Kinesis).
+pub const CONSUMERS_DEFAULT: u32 = 20;
+/// The most that it can be set to: they are one document.
+pub const CONSUMERS_QUOTA_MAX: u32 = 1_000;
+/// The most that shards and on-demand streams can be set to (Kinesis: the most that `DescribeLimits` can say).
 pub const QUOTA_MAX: u32 = 1_000_000;
 /// A file of access keys.
 pub const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;

@@ -1,11 +1,11 @@
-//! How many shards and on-demand streams there may be, as `DescribeLimits` tells it. What the manifest asks for is not
-//! counted against it, only what comes over the API.
+//! How many shards, on-demand streams and consumers there may be. What the manifest asks for is not counted against it,
+//! only what comes over the API.
 
 use tidemill_stream::stream::StreamMode;
 
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
-use super::limits::{ON_DEMAND_STREAMS_DEFAULT, SHARDS_DEFAULT};
+use super::limits::{CONSUMERS_DEFAULT, ON_DEMAND_STREAMS_DEFAULT, SHARDS_DEFAULT};
 
 /// How many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,17 @@ pub struct Quotas {
     pub shards_max: u32,
     /// On-demand streams.
     pub on_demand_streams_max: u32,
+    /// Registered consumers of each stream.
+    pub consumers_max: u32,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { shards_max: SHARDS_DEFAULT, on_demand_streams_max: ON_DEMAND_STREAMS_DEFAULT }
+        Self {
+            shards_max: SHARDS_DEFAULT,
+            on_demand_streams_max: ON_DEMAND_STREAMS_DEFAULT,
+            consumers_max: CONSUMERS_DEFAULT,
+        }
     }
 }
 

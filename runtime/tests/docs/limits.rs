@@ -66,7 +66,7 @@ fn streams() -> Vec<(&'static str, String)> {
         ("On-demand streams that the API makes", count(http::ON_DEMAND_STREAMS_DEFAULT)),
         ("Tags of a stream or a consumer", count(stream::TAGS_MAX)),
         ("Policy of a stream or a consumer", bytes(http::POLICY_BYTES_MAX)),
-        ("Registered consumers of a stream", count(stream::CONSUMERS_MAX)),
+        ("Registered consumers of a stream", count(http::CONSUMERS_DEFAULT as usize)),
         ("The same of an on-demand stream with a commitment", count(stream::CONSUMERS_COMMITTED_MAX)),
         ("A commitment to a least throughput, least", time(stream::COMMITMENT_MIN)),
         ("Warm throughput of a stream, MiB a second", count(http::WARM_THROUGHPUT_MIBPS_MAX)),

@@ -23,6 +23,7 @@ mod server;
 mod settings;
 mod siege;
 mod streams;
+mod subscribing;
 mod tls;
 mod validation;
 mod writing;

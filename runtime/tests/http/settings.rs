@@ -124,7 +124,7 @@ async fn warm_throughput_is_for_on_demand_streams_of_a_committed_account() {
 
 #[tokio::test]
 async fn the_api_makes_no_more_than_the_limits_that_it_tells() {
-    let node = Node::with_quotas(Quotas { shards_max: 6, on_demand_streams_max: 1 }).await;
+    let node = Node::with_quotas(Quotas { shards_max: 6, on_demand_streams_max: 1, ..Quotas::default() }).await;
     node.ok("CreateStream", json!({ "StreamName": "p", "ShardCount": 1 })).await;
     let on_demand = |name: &str| json!({ "StreamName": name, "StreamModeDetails": { "StreamMode": "ON_DEMAND" } });
     node.ok("CreateStream", on_demand("s")).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_stream::attached::Consumer;
-use tidemill_stream::limits::{CONSUMERS_COMMITTED_MAX, CONSUMERS_MAX};
+use tidemill_stream::limits::CONSUMERS_COMMITTED_MAX;
 use tidemill_stream::name::ConsumerName;
 use tidemill_stream::stream::{Stream, StreamMode};
 use tidemill_wire::{
@@ -42,7 +42,8 @@ pub(super) async fn register(
 
 async fn consumers_max(context: &Context<'_>, stream: &Stream) -> Result<usize, ApiError> {
     let is_committed = stream.mode == StreamMode::OnDemand && context.is_committed().await?;
-    Ok(if is_committed { CONSUMERS_COMMITTED_MAX } else { CONSUMERS_MAX })
+    let quota = context.state.quotas.consumers_max as usize;
+    Ok(if is_committed { quota.max(CONSUMERS_COMMITTED_MAX) } else { quota })
 }
 
 /// The consumer is gone when this returns.

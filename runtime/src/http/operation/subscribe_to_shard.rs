@@ -71,20 +71,18 @@ pub(super) async fn run(
         ApiError::new(ErrorKind::ResourceInUse, message)
     })?;
     let before = Position(from.lowest().0.saturating_sub(1));
+    let continuation = SequenceNumber::new(&shard, before, context.now());
     let subscription = Subscription {
         door: Arc::clone(door),
         codec: context.codec,
         account: context.account().to_owned(),
-        continuation: SequenceNumber::new(&shard, before, context.now()),
         consumer: meant,
         stream,
         shard,
-        from,
         subscribed,
         ends: Instant::now() + SUBSCRIPTION_LENGTH,
-        event_due: Instant::now(),
         check_due: Instant::now(),
-        phase: Phase::Begins,
+        progress: Progress { from, continuation, event_due: Instant::now(), records: 0, phase: Phase::Begins },
     };
     Ok(Body::from_stream(stream::unfold(subscription, Subscription::step)))
 }
@@ -97,15 +95,23 @@ struct Subscription {
     consumer: ConsumerRef,
     stream: Arc<Stream>,
     shard: Shard,
+    subscribed: Subscribed,
+    ends: Instant,
+    /// When it is looked whether the consumer is still registered.
+    check_due: Instant,
+    progress: Progress,
+}
+
+/// How far a subscription has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
     from: Bound,
     /// Of the last record before `from`.
     continuation: SequenceNumber,
-    subscribed: Subscribed,
-    ends: Instant,
     /// When there is an event even without records.
     event_due: Instant,
-    /// When it is looked whether the consumer is still registered.
-    check_due: Instant,
+    /// Records in the frames so far.
+    records: u64,
     phase: Phase,
 }
 
@@ -122,36 +128,50 @@ struct Ended(Option<Bytes>);
 impl Subscription {
     /// The next frame; none ends the answer.
     async fn step(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let frame = match self.phase {
+        loop {
+            let before = self.progress;
+            let frame = self.next_frame().await?;
+            let size = frame.len();
+            if let Ok(kept) = self.door.keep(frame) {
+                self.door.state().metrics.records_out.inc_by(self.progress.records - before.records);
+                return Some((Ok(kept), self));
+            }
+            // Who waits for room holds none: it is read again when there is some.
+            self.progress = before;
+            self.wait_for_room(size).await?;
+        }
+    }
+
+    /// What comes next; none is the end.
+    async fn next_frame(&mut self) -> Option<Bytes> {
+        let frame = match self.progress.phase {
             Phase::Over => return None,
             Phase::Begins => {
-                self.phase = Phase::Goes;
+                self.progress.phase = Phase::Goes;
                 // Clients wait for it before they say that they are subscribed.
                 self.event("initial-response", &serde_json::Map::new(), 0)
             }
             Phase::Goes => self.next().await,
         };
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(Ended(last)) => {
-                self.phase = Phase::Over;
-                last?
-            }
-        };
-        let kept = self.keep(frame).await?;
-        Some((Ok(kept), self))
+        frame.or_else(|Ended(last)| {
+            self.progress.phase = Phase::Over;
+            last.ok_or(())
+        })
+        .ok()
     }
 
-    /// The frame with its room among the answers that are not sent yet; it is waited for.
-    async fn keep(&self, frame: Bytes) -> Option<Bytes> {
-        loop {
-            if let Ok(kept) = self.door.keep(frame.clone()) {
-                return Some(kept);
-            }
-            if self.is_over() || self.subscribed.is_lost() {
-                return None;
-            }
+    /// Until so many bytes more may be answered; none if the subscription ends before.
+    async fn wait_for_room(&self, bytes: usize) -> Option<()> {
+        let room = async {
+            self.door.has_room(bytes).await;
+            // Others wait too.
             sleep(MOMENT).await;
+        };
+        tokio::select! {
+            () = room => Some(()),
+            () = sleep_until(self.ends) => None,
+            () = self.subscribed.lost() => None,
+            () = self.door.stopping().cancelled() => None,
         }
     }
 
@@ -174,17 +194,17 @@ impl Subscription {
             let gone = || self.failed(&ApiError::no_stream(&self.stream.name, &self.account));
             let stream = stream.ok_or_else(gone)?;
             let limits = ReadLimits { records_max: EVENT_RECORDS_MAX, bytes_max: EVENT_BYTES_MAX };
-            let read = store.read(&stream, self.shard.index, self.from, limits).await;
+            let read = store.read(&stream, self.shard.index, self.progress.from, limits).await;
             let read = read.map_err(|error| self.unreadable(error))?;
             let children = if read.is_at_end { shape::children(&stream, self.shard.index) } else { Vec::new() };
-            self.from = read.next;
+            self.progress.from = read.next;
             if Instant::now() >= self.check_due {
                 self.check_due = Instant::now() + EVENT_INTERVAL;
                 self.check_consumer(&stream).await?;
             }
-            let is_due = Instant::now() >= self.event_due;
+            let is_due = Instant::now() >= self.progress.event_due;
             if is_due || !read.records.is_empty() || !children.is_empty() {
-                self.event_due = Instant::now() + EVENT_INTERVAL;
+                self.progress.event_due = Instant::now() + EVENT_INTERVAL;
                 return self.records(&stream, &read, children);
             }
             self.wait(&stream, &read).await;
@@ -193,14 +213,14 @@ impl Subscription {
 
     /// Until there may be more, or an event is due.
     async fn wait(&self, stream: &Stream, read: &Read) {
-        let until = self.event_due.min(self.ends);
+        let until = self.progress.event_due.min(self.ends);
         let news = async {
             if read.is_at_end {
                 // The shard is closed, and its children are about to be known.
                 sleep(MOMENT).await;
             } else {
                 let wait = until.saturating_duration_since(Instant::now());
-                self.door.state().store.wait(stream, self.shard.index, self.from, wait).await;
+                self.door.state().store.wait(stream, self.shard.index, self.progress.from, wait).await;
             }
         };
         tokio::select! {
@@ -225,18 +245,18 @@ impl Subscription {
         children: Vec<tidemill_wire::ChildShard>,
     ) -> Result<Bytes, Ended> {
         if let Some(last) = read.records.last() {
-            self.continuation = stream.sequence_number(&self.shard, last.position, last.arrival);
+            self.progress.continuation = stream.sequence_number(&self.shard, last.position, last.arrival);
         }
         let is_last = !children.is_empty();
         let event = SubscribeToShardEvent {
             records: read.records.iter().map(|stored| record(stream, &self.shard, stored)).collect(),
-            continuation_sequence_number: (!is_last).then(|| self.continuation.to_string()),
+            continuation_sequence_number: (!is_last).then(|| self.progress.continuation.to_string()),
             millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
             child_shards: is_last.then_some(children),
         };
         let bytes = |size: usize| self.codec.blob_bytes(size) + RECORD_FRAME_BYTES;
         let bytes_expected: usize = read.records.iter().map(|stored| bytes(stored.size_bytes())).sum();
-        self.door.state().metrics.records_out.inc_by(read.records.len() as u64);
+        self.progress.records += read.records.len() as u64;
         let frame = self.event("SubscribeToShardEvent", &event, bytes_expected + RECORD_FRAME_BYTES * 4)?;
         if is_last { Err(Ended(Some(frame))) } else { Ok(frame) }
     }
