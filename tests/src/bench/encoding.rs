@@ -57,13 +57,14 @@ fn puts_of(bodies: Vec<Bytes>) -> Load {
         bodies: bodies.into(),
         connections: CONNECTIONS,
         key: None,
+        tls: None,
         expected: "FailedRecordCount\0", // and a zero, in CBOR
     }
 }
 
 fn gets(content_type: &'static str, body: Bytes) -> Load {
     let (operation, expected) = ("GetRecords", "SequenceNumber");
-    Load { operation, content_type, bodies: [body].into(), connections: CONNECTIONS, key: None, expected }
+    Load { operation, content_type, bodies: [body].into(), connections: CONNECTIONS, key: None, tls: None, expected }
 }
 
 /// The beginning of the stream that is read.
@@ -80,6 +81,7 @@ async fn iterator(node: &Node) -> Result<String> {
         bodies: [in_json(&request)?].into(),
         connections: 1,
         key: None,
+        tls: None,
         expected: "ShardIterator",
     };
     let answer = load.call_once(node.address()).await?;

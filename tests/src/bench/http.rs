@@ -19,10 +19,10 @@ use super::store::record;
 use super::{MB, PUT_RECORDS, RECORD_BYTES, ROUNDS};
 use crate::node::{Node, Setup};
 
-const MANIFEST: &str = "streams:\n  orders: { shards: 4 }\n";
+pub(super) const MANIFEST: &str = "streams:\n  orders: { shards: 4 }\n";
 const STREAM: &str = "orders";
 /// How long a round lasts.
-const ROUND: Duration = Duration::from_secs(1);
+pub(super) const ROUND: Duration = Duration::from_secs(1);
 /// Bodies that are sent in turn.
 pub(super) const BODIES: usize = 16;
 
@@ -46,14 +46,14 @@ impl Call {
         }
     }
 
-    fn load(self) -> Result<Load> {
+    pub(super) fn load(self) -> Result<Load> {
         let numbers = 0..BODIES;
         match self {
             Self::PutRecords => {
                 let bodies = numbers.map(many).collect::<Result<_>>()?;
                 let expected = r#""FailedRecordCount":0"#;
                 let (operation, content_type) = ("PutRecords", JSON_CONTENT_TYPE);
-                Ok(Load { operation, content_type, bodies, connections: 4, key: None, expected })
+                Ok(Load { operation, content_type, bodies, connections: 4, key: None, tls: None, expected })
             }
             Self::PutRecord => {
                 let bodies = numbers.map(one).collect::<Result<Arc<[Bytes]>>>()?;
@@ -63,6 +63,7 @@ impl Call {
                     bodies,
                     connections: 32,
                     key: None,
+                    tls: None,
                     expected: r#""SequenceNumber":"#,
                 })
             }

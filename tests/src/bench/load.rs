@@ -17,6 +17,11 @@ use tidemill_wire::TARGET_PREFIX;
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::either::Either;
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub(super) struct Load {
     pub(super) connections: usize,
     /// With what each request is signed, once: a signature holds for longer than a round.
     pub(super) key: Option<AccessKey>,
+    /// Whom it trusts, inside of TLS.
+    pub(super) tls: Option<Arc<ClientConfig>>,
     /// Every answer holds this.
     pub(super) expected: &'static str,
 }
@@ -59,7 +66,7 @@ impl Load {
 
     /// One call; returns the whole answer.
     pub(super) async fn call_once(&self, address: &str) -> Result<Bytes> {
-        let (mut sender, connection) = connect(address).await?;
+        let (mut sender, connection) = self.connect(address).await?;
         let request = self.requests(address)?.into_iter().next().context("nothing to send")?;
         tokio::select! {
             ended = connection => Err(anyhow::anyhow!("the connection ended: {ended:?}")),
@@ -67,8 +74,22 @@ impl Load {
         }
     }
 
+    /// A connection that nothing was sent on.
+    pub(super) async fn connect(&self, address: &str) -> Result<(SendRequest<Full<Bytes>>, Connection)> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = match &self.tls {
+            None => Either::Left(stream),
+            Some(trust) => {
+                let name = ServerName::try_from("localhost")?;
+                Either::Right(TlsConnector::from(Arc::clone(trust)).connect(name, stream).await?)
+            }
+        };
+        Ok(http1::handshake(TokioIo::new(stream)).await?)
+    }
+
     async fn connection(&self, address: &str, index: usize, ready: &Barrier, time: Duration) -> Result<Done> {
-        let connected = connect(address).await;
+        let connected = self.connect(address).await;
         ready.wait().await; // those that failed too: the others wait for all
         let (sender, connection) = connected?;
         tokio::select! {
@@ -131,10 +152,4 @@ impl Load {
     }
 }
 
-pub(super) type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
-
-pub(super) async fn connect(address: &str) -> Result<(SendRequest<Full<Bytes>>, Connection)> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(http1::handshake(TokioIo::new(stream)).await?)
-}
+pub(super) type Connection = http1::Connection<TokioIo<Either<TcpStream, TlsStream<TcpStream>>>, Full<Bytes>>;

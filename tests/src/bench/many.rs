@@ -10,7 +10,7 @@ use tidemill_wire::JSON_CONTENT_TYPE;
 use tokio::task::JoinSet;
 
 use super::figure::Figure;
-use super::load::{Load, connect};
+use super::load::Load;
 use super::node::busy_secs;
 use super::report;
 use super::rounds::{micros, percentile};
@@ -77,10 +77,11 @@ async fn put(address: String, index: usize, streams: usize, start: Instant) -> R
         bodies,
         connections: 1,
         key: None,
+        tls: None,
         expected: "SequenceNumber",
     };
     let requests = load.requests(&address)?;
-    let (mut sender, connection) = connect(&address).await?;
+    let (mut sender, connection) = load.connect(&address).await?;
     let gap = BETWEEN / u32::try_from(load.bodies.len())?;
     let putting = async {
         let mut due = start + gap * u32::try_from(index)? / u32::try_from(CONNECTIONS)?;

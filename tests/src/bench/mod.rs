@@ -10,6 +10,7 @@ mod dataset;
 mod disk;
 mod drain;
 mod edit;
+mod efo;
 mod encoding;
 mod figure;
 mod function;
@@ -31,7 +32,9 @@ mod sink;
 mod space;
 mod store;
 mod streams;
+mod subscriber;
 mod tail;
+mod tls;
 mod trigger;
 
 use std::path::{Path, PathBuf};
@@ -83,7 +86,10 @@ enum Bench {
     Opening,
     Http(http::Call),
     HttpEncodings,
+    HttpTls,
     HttpIdle,
+    Efo,
+    EfoThroughput,
     Trigger,
     TriggerThroughput,
     TriggersIdle,
@@ -98,7 +104,7 @@ enum Bench {
     Reshard,
 }
 
-const BENCHES: [Bench; 25] = [
+const BENCHES: [Bench; 28] = [
     Bench::Append(append::Load::Many),
     Bench::Append(append::Load::One),
     Bench::AppendGroup,
@@ -110,7 +116,10 @@ const BENCHES: [Bench; 25] = [
     Bench::Http(http::Call::PutRecords),
     Bench::Http(http::Call::PutRecord),
     Bench::HttpEncodings,
+    Bench::HttpTls,
     Bench::HttpIdle,
+    Bench::Efo,
+    Bench::EfoThroughput,
     Bench::Trigger,
     Bench::TriggerThroughput,
     Bench::TriggersIdle,
@@ -138,7 +147,10 @@ impl Bench {
             Self::Opening => &opening::NAMES,
             Self::Http(call) => call.names(),
             Self::HttpEncodings => &encoding::NAMES,
+            Self::HttpTls => &tls::NAMES,
             Self::HttpIdle => &idle::NAMES,
+            Self::Efo => &efo::LATENCY,
+            Self::EfoThroughput => &efo::THROUGHPUT,
             Self::Trigger => &trigger::NAMES,
             Self::TriggerThroughput => &drain::NAMES,
             Self::TriggersIdle => &scale::TRIGGERS,
@@ -165,7 +177,10 @@ impl Bench {
             Self::Opening => opening::run(folder).await,
             Self::Http(call) => http::run(call, folder).await,
             Self::HttpEncodings => encoding::run(folder).await,
+            Self::HttpTls => tls::run(folder).await,
             Self::HttpIdle => idle::run(folder).await,
+            Self::Efo => efo::latency(folder).await,
+            Self::EfoThroughput => efo::throughput(folder).await,
             Self::Trigger => trigger::run(folder).await,
             Self::TriggerThroughput => drain::run(folder).await,
             Self::TriggersIdle => scale::triggers(folder),
