@@ -19,6 +19,15 @@ import botocore.exceptions
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 PATIENCE_S = float(os.environ.get("PATIENCE_S", 900))
 SCRIPTS = pathlib.Path(sys.executable).parent
+# A node's options for `requests`.
+LOG = ["--log-format", "json", "--log", "tidemill=debug"]
+
+
+def requests(node, since=0):
+    """What the log says of each request after so many bytes of it."""
+    lines = (node.folder / "log").read_bytes()[since:].decode().splitlines()
+    events = [json.loads(line) for line in lines]
+    return [event | event["span"] for event in events if event["message"] == "answered"]
 
 
 def environment(variables):
@@ -45,11 +54,16 @@ def javascript(url, order, folder, variables):
     return program(["node", TESTS / "javascript" / "trip.mjs", url], order, folder, variables)
 
 
-def jars():
-    """The jars in the wheel of the Kinesis Client Library, but for its logger, which would write to standard output."""
+def jar_folder():
+    """The jars in the wheel of the Kinesis Client Library."""
     (home,) = importlib.util.find_spec("amazon_kclpy").submodule_search_locations
-    found = [str(path) for path in pathlib.Path(home, "jars").glob("*.jar") if not path.name.startswith("logback")]
-    assert found, f"there are no jars in {home}"
+    return pathlib.Path(home, "jars")
+
+
+def jars():
+    """All of them but the logger, which would write to standard output."""
+    found = [str(path) for path in jar_folder().glob("*.jar") if not path.name.startswith("logback")]
+    assert found, f"there are no jars in {jar_folder()}"
     return os.pathsep.join(sorted(found))
 
 

@@ -10,7 +10,6 @@ import clients
 import pytest
 from conftest import Node
 
-LOG = ["--log-format", "json", "--log", "tidemill=debug"]
 KEYS = 'AKIDALL: { secret: all-secret, account: "123456789012" }\n'
 # What a node without access keys takes, and one with these does not.
 ANY = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
@@ -43,7 +42,7 @@ CALLS = {
 
 @pytest.fixture(scope="module")
 def open_node(tmp_path_factory):
-    node = Node(tmp_path_factory.mktemp("open"), options=LOG)
+    node = Node(tmp_path_factory.mktemp("open"), options=clients.LOG)
     yield node, ANY
     node.stop()
 
@@ -68,7 +67,7 @@ def guarded_node(tmp_path_factory):
     keys = folder / "keys.yaml"
     keys.write_text(KEYS)
     keys.chmod(0o600)
-    node = Node(folder, options=[*LOG, "--credentials", keys])
+    node = Node(folder, options=[*clients.LOG, "--credentials", keys])
     yield node, ALL
     node.stop()
 
@@ -112,13 +111,6 @@ def check_report(report, order, began):
         assert sequence == sorted(set(sequence))
 
 
-def requests(node, since):
-    """What the log says of each request after so many bytes of it."""
-    lines = (node.folder / "log").read_bytes()[since:].decode().splitlines()
-    events = [json.loads(line) for line in lines]
-    return [event | event["span"] for event in events if event["message"] == "answered"]
-
-
 @pytest.mark.parametrize("kind", ["open_node", "guarded_node", "secured_node"])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_round_trip(client, kind, request, tmp_path):
@@ -129,7 +121,7 @@ def test_a_round_trip(client, kind, request, tmp_path):
     began = datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000
     report = trip(node.url, order, tmp_path, credentials | REGION)
     check_report(report, order, began)
-    asked = requests(node, since)
+    asked = clients.requests(node, since)
     for event in asked:
         assert event["user_agent"].startswith(begins) and has in event["user_agent"], event
         assert event["http_version"] == version, event
