@@ -186,9 +186,12 @@ impl Pems {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let unreadable = |source| CertificateError::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(CERTIFICATE_BYTES_MAX).read_to_end(&mut bytes));
-    read.map_err(|source| CertificateError::Unreadable { path: path.to_owned(), source })?;
+    let read = File::open(path).and_then(|file| file.take(CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    if read.map_err(unreadable)? as u64 > CERTIFICATE_BYTES_MAX {
+        return Err(unreadable(io::Error::other(format!("it has more than {CERTIFICATE_BYTES_MAX} bytes"))));
+    }
     Ok(bytes)
 }
 

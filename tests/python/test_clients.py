@@ -51,7 +51,7 @@ def open_node(tmp_path_factory):
 def secured_node(tmp_path_factory):
     """It speaks TLS, and each client is told to trust its certificate in the client's own way."""
     folder = tmp_path_factory.mktemp("secured")
-    node = Node(folder, options=[*LOG, "--tls"])
+    node = Node(folder, options=[*clients.LOG, "--tls"])
     store, password = folder / "trust.p12", "changeit"
     named = ["-alias", "node", "-file", node.certificate, "-keystore", store, "-storepass", password]
     subprocess.run(["keytool", "-importcert", "-noprompt", *named], check=True, capture_output=True)

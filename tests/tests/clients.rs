@@ -1,6 +1,7 @@
 //! The AWS SDK for Rust: what the node's log says of it, and what it is sent.
 
 use anyhow::{Result, bail};
+use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
 use serde_json::Value;
@@ -27,12 +28,31 @@ async fn the_log_names_the_sdk_for_rust() -> Result<()> {
     Ok(())
 }
 
-/// The SDK checks each frame; what it is sent is what was put, in order.
 #[tokio::test]
 async fn the_sdk_for_rust_is_sent_what_is_put() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let node = Setup::new(folder.path(), "streams: { orders: {} }\n")?.start()?;
-    let kinesis = client::sdk(&node.url());
+    is_sent_what_is_put(&client::sdk(&node.url())).await?;
+    node.stop()?;
+    Ok(())
+}
+
+/// It speaks HTTP/2 there, and takes the certificate that the node has made.
+#[tokio::test]
+async fn the_sdk_for_rust_is_sent_what_is_put_inside_of_tls() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut setup = Setup::new(folder.path(), "streams: { orders: {} }\n")?;
+    setup.options.push("--tls".to_owned());
+    let node = setup.start()?;
+    let certificate = std::fs::read_to_string(setup.data().join("tls/certificate.pem"))?;
+    let url = format!("https://{}", node.address());
+    is_sent_what_is_put(&client::sdk_trusting(&url, &certificate)?).await?;
+    node.stop()?;
+    Ok(())
+}
+
+/// The SDK checks each frame; what it is sent is what was put, in order.
+async fn is_sent_what_is_put(kinesis: &Client) -> Result<()> {
     let summary = kinesis.describe_stream_summary().stream_name("orders").send().await?;
     let arn = summary.stream_description_summary().map(|summary| summary.stream_arn().to_owned());
     let registered = kinesis.register_stream_consumer().set_stream_arn(arn).consumer_name("c").send().await?;
@@ -66,7 +86,5 @@ async fn the_sdk_for_rust_is_sent_what_is_put() -> Result<()> {
     };
     let ((), found) = tokio::try_join!(put, read)?;
     assert_eq!(found, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
-    drop(events);
-    node.stop()?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! A certificate of the node's own: nobody vouches for it but itself, so its clients are given it, or do not ask for any.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -26,8 +26,8 @@ pub enum SelfSignedError {
     Keep(#[from] io::Error),
 }
 
-/// The certificate in `folder`; where that is not there it is made, for these names and addresses, with a key that only
-/// its owner reads. Blocks.
+/// The certificate in `folder`; where that is not there it is made, for these names and addresses. Only its owner
+/// reads it. Blocks.
 pub fn self_signed(folder: &Path, names: &[String], now: SystemTime) -> Result<CertificateFiles, SelfSignedError> {
     let files = CertificateFiles { certificate: folder.join(CERTIFICATE), key: folder.join(KEY) };
     if !folder.try_exists()? {
@@ -59,17 +59,16 @@ fn make(names: &[String], now: SystemTime) -> Result<Made, rcgen::Error> {
 fn keep(folder: &Path, made: &Made) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("."));
     let begun = tempfile::Builder::new().prefix("tls-").tempdir_in(parent)?;
-    write(&begun.path().join(CERTIFICATE), &made.certificate, 0o644)?;
-    write(&begun.path().join(KEY), &made.key, 0o600)?;
-    fs::set_permissions(begun.path(), Permissions::from_mode(0o755))?;
+    write(&begun.path().join(CERTIFICATE), &made.certificate)?;
+    write(&begun.path().join(KEY), &made.key)?;
     File::open(begun.path())?.sync_all()?;
     fs::rename(begun.path(), folder)?;
     let _ = begun.keep(); // it is elsewhere now
     File::open(parent)?.sync_all()
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -42,7 +42,8 @@ impl Asked {
             Some(path) if self.url.starts_with("https:") => {
                 let shown = path.display();
                 let pem = std::fs::read(&path).with_context(|| format!("cannot read the certificates in {shown}"))?;
-                Client::with_ca_bundle(&self.url, &pem).with_context(|| format!("cannot use the certificates in {shown}"))?
+                Client::with_ca_bundle(&self.url, &pem)
+                    .with_context(|| format!("cannot use the certificates in {shown}"))?
             }
             _ => Client::new(&self.url).map_err(|error| self.failure(error))?,
         };

@@ -73,14 +73,18 @@ impl Codec {
 
     /// Writes a shape, into a buffer of about the right size when the caller knows it.
     pub(super) fn encode<T: Serialize>(self, shape: &T, bytes_expected: usize) -> Result<Bytes, ApiError> {
+        self.append(Vec::with_capacity(bytes_expected), shape).map(Bytes::from)
+    }
+
+    /// Writes a shape behind what is in the buffer.
+    pub(super) fn append<T: Serialize>(self, mut buffer: Vec<u8>, shape: &T) -> Result<Vec<u8>, ApiError> {
         let unwritable = |error: &dyn Display| ApiError::internal("the answer could not be written", error);
-        let mut body = Vec::with_capacity(bytes_expected);
         match self {
             Self::AwsJson | Self::Json => {
-                serde_json::to_writer(&mut body, shape).map_err(|error| unwritable(&error))?;
+                serde_json::to_writer(&mut buffer, shape).map_err(|error| unwritable(&error))?;
             }
-            Self::AwsCbor => body = cbor::write(body, shape).map_err(|error| unwritable(&error))?,
+            Self::AwsCbor => buffer = cbor::write(buffer, shape).map_err(|error| unwritable(&error))?,
         }
-        Ok(body.into())
+        Ok(buffer)
     }
 }

@@ -3,9 +3,7 @@
 //! Promises that a connection which asks nothing keeps no buffers, and that neither its rest nor its end loses a request
 //! that has come. It must not know what is asked.
 
-use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,14 +13,13 @@ use axum::body::Body;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use hyper::body::Incoming;
-use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
@@ -35,6 +32,7 @@ use super::limits::{APPLY_TIMEOUT, EVENT_INTERVAL, H1_HEAD_BYTES_MAX, H2_HEADER_
 use super::patience::Patient;
 use super::replay::Replay;
 use super::routes::Routes;
+use super::streams::{self, Streams};
 use super::tls::Tls;
 use crate::tasks::Tasks;
 
@@ -58,44 +56,6 @@ pub(super) struct Host {
     http2: http2::Builder<Streams>,
 }
 
-/// Runs the requests of HTTP/2 connections, each for so long at most: a client that takes no more of an answer and keeps
-/// its connection alive would hold the answer for ever.
-#[derive(Clone)]
-struct Streams {
-    tasks: Tasks,
-    at_most: Duration,
-}
-
-tokio::task_local! {
-    /// When the request of HTTP/2 that this task runs is given up. An answer that lasts puts it off with each of its parts.
-    static GIVEN_UP: Cell<Instant>;
-}
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
-    fn execute(&self, request: F) {
-        let given_up = Cell::new(Instant::now() + self.at_most);
-        self.tasks.spawn("http2-request", GIVEN_UP.scope(given_up, in_time(request)));
-    }
-}
-
-/// Runs a request until it is given up.
-async fn in_time(request: impl Future<Output = ()>) {
-    let mut request = pin!(request);
-    let mut alarm = pin!(sleep_until(GIVEN_UP.with(Cell::get)));
-    poll_fn(|context| {
-        if request.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        let given_up = GIVEN_UP.with(Cell::get);
-        if alarm.deadline() != given_up {
-            alarm.as_mut().reset(given_up);
-        }
-        let rang = alarm.as_mut().poll(context);
-        rang.map(|()| tracing::debug!("an answer that its client did not take was cut off"))
-    })
-    .await;
-}
-
 type Socket = Patient<TcpStream>;
 /// What HTTP is spoken on: a socket, or the inside of TLS.
 type Stream = Replay<Either<Socket, Box<TlsStream<Replay<Socket>>>>>;
@@ -106,10 +66,7 @@ impl Host {
         let mut http1 = http1::Builder::new();
         // A client that sends no more still waits for its answer.
         http1.max_buf_size(H1_HEAD_BYTES_MAX).half_close(true);
-        let mut http2 = http2::Builder::new(Streams {
-            tasks: tasks.clone(),
-            at_most: APPLY_TIMEOUT + limits.write_progress_timeout,
-        });
+        let mut http2 = http2::Builder::new(Streams::new(tasks, APPLY_TIMEOUT + limits.write_progress_timeout));
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.h2_streams_max)
@@ -150,7 +107,9 @@ impl Host {
             return Some(Replay::new(Either::Left(socket), &[first]));
         }
         let Some(tls) = &self.tls else {
-            tracing::warn!("a client speaks TLS and this node does not: start it with --tls, or let the client ask http://");
+            tracing::warn!(
+                "a client speaks TLS and this node does not: start it with --tls, or let the client ask http://"
+            );
             // To an answer in plain text clients say what is wrong.
             return Some(Replay::new(Either::Left(socket), &[first]));
         };
@@ -231,7 +190,7 @@ impl Host {
         let mut connection = pin!(self.http2.serve_connection(io, service));
         let turn = tokio::select! {
             biased;
-            ended = connection.as_mut() => return log(ended),
+            ended = streams::together(connection.as_mut()) => return log(ended),
             turn = pulse.watch(&self.limits, false) => turn,
         };
         connection.as_mut().graceful_shutdown();
@@ -273,8 +232,7 @@ impl Host {
             answer = answer.map(|body| {
                 Body::from_stream(body.into_data_stream().inspect(move |_| {
                     let _in_work_with_its_body = &in_work;
-                    // Over HTTP/1.1 there is nothing to put off: the connection watches its writes.
-                    let _ = GIVEN_UP.try_with(|given_up| given_up.set(Instant::now() + EVENT_INTERVAL + event_timeout));
+                    streams::give_up_after(EVENT_INTERVAL + event_timeout);
                 }))
             });
         }

@@ -51,7 +51,7 @@ impl Door {
         let bytes = state.limits.bodies_bytes_max.max(state.limits.body_bytes_max);
         let bodies = Semaphore::new(bytes.min(Semaphore::MAX_PERMITS));
         let answers = Arc::new(Semaphore::new(state.limits.answers_bytes_max.min(Semaphore::MAX_PERMITS)));
-        Self { state, bodies, answers, subscriptions: Subscriptions::default(), stopping }
+        Self { state, bodies, answers, subscriptions: Subscriptions::new(stopping.clone()), stopping }
     }
 
     /// Room for so many bytes of a request body.

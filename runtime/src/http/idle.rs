@@ -3,7 +3,8 @@
 //!
 //! Promises that a connection without a request is closed in time, that the head of a request may not trickle, and that
 //! where every place is taken the connection that has been idle longest gives up its own. A request costs a few notes in
-//! memory: timers are set anew when they ring, and who is idle is found out when it is asked. It must not know what is asked.
+//! memory: timers are set anew when they ring, and who is idle is found out when it is asked. Only one that is long tells of its
+//! end. It must not know what is asked.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 
 use super::HttpLimits;
@@ -30,6 +31,8 @@ struct Progress {
     is_http2: bool,
     /// Whether the socket has no room for an answer's next bytes.
     is_writing: bool,
+    /// Whether who watches it wants to know when its work ends: that was long enough already.
+    is_awaited: bool,
     /// What it is asked to do, until it begins a request.
     asked: Option<Turn>,
 }
@@ -58,6 +61,17 @@ struct Life {
     watcher: AtomicWaker,
 }
 
+impl Life {
+    /// What was in work has ended, or a wait for the socket has.
+    fn idle(&self, mut progress: MutexGuard<'_, Progress>) {
+        progress.idle_since = Instant::now();
+        if progress.is_at_rest() && std::mem::take(&mut progress.is_awaited) {
+            drop(progress);
+            self.watcher.wake();
+        }
+    }
+}
+
 impl Pulse {
     pub(super) fn new() -> Self {
         let progress = Progress {
@@ -66,6 +80,7 @@ impl Pulse {
             head_since: None,
             is_http2: false,
             is_writing: false,
+            is_awaited: false,
             asked: None,
         };
         Self(Arc::new(Life { progress: Mutex::new(progress), watcher: AtomicWaker::new() }))
@@ -90,7 +105,7 @@ impl Pulse {
     pub(super) fn writing(&self, is_writing: bool) {
         let mut progress = self.0.progress.lock();
         progress.is_writing = is_writing;
-        progress.idle_since = Instant::now();
+        self.0.idle(progress);
     }
 
     /// A request's head is there; it is in work until this is dropped.
@@ -131,10 +146,14 @@ impl Pulse {
             }
             while alarm.as_mut().poll(context).is_ready() {
                 let now = Instant::now();
-                match next {
+                let mut progress = self.0.progress.lock();
+                match progress.next(limits, is_resting) {
                     Some((when, turn)) if when <= now => return Poll::Ready(turn),
                     Some((when, _)) => alarm.as_mut().reset(when),
-                    None => alarm.as_mut().reset(now + limits.header_timeout.min(limits.rest_after)),
+                    None => {
+                        progress.is_awaited = true;
+                        alarm.as_mut().reset(now + limits.header_timeout);
+                    }
                 }
             }
             Poll::Pending
@@ -177,7 +196,7 @@ impl Drop for InWork {
         let mut progress = self.0.0.progress.lock();
         progress.in_work -= 1;
         if progress.in_work == 0 {
-            progress.idle_since = Instant::now();
+            self.0.0.idle(progress);
         }
     }
 }
@@ -276,6 +295,25 @@ mod tests {
             };
             assert_eq!((watched.await, started.elapsed().as_secs()), (Turn::Idle, expected_s));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_long_is_seldom_looked_at_and_its_end_is_seen_at_once() {
+        let limits = HttpLimits::default();
+        let pulse = Pulse::new();
+        let (started, in_work) = (Instant::now(), pulse.begin(true));
+        let work = async {
+            tokio::time::sleep(Duration::from_mins(10)).await;
+            drop(in_work);
+        };
+        let (mut watched, mut looks) = (pin!(pulse.watch(&limits, false)), 0);
+        let watched = poll_fn(|context| {
+            looks += 1;
+            watched.as_mut().poll(context)
+        });
+        let (turn, ()) = tokio::join!(watched, work);
+        assert_eq!((turn, started.elapsed()), (Turn::Idle, Duration::from_mins(11)));
+        assert!(looks < 20, "{looks}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -118,8 +118,12 @@ pub const SUBSCRIPTION_LENGTH: Duration = Duration::from_mins(5);
 /// How long after a subscription began no other takes it over (Kinesis: 5 seconds).
 pub const SUBSCRIPTION_LOCK: Duration = Duration::from_secs(5);
 /// A subscriber has an event so often, with or without records (Kinesis: at least every 5 seconds).
-pub const EVENT_INTERVAL: Duration = Duration::from_secs(4);
+pub const EVENT_INTERVAL: Duration = Duration::from_millis(4750);
+/// The events of all subscribers fall on multiples of this.
+pub(super) const EVENT_GRID: Duration = Duration::from_millis(500);
+/// How often a subscription looks whether its consumer is registered. It is told when that ends; this is for what was not heard.
+pub(super) const CONSUMER_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 /// Records of one event.
 pub const EVENT_RECORDS_MAX: usize = 10_000;
 /// Data and partition keys of one event; a larger record comes alone.
-pub const EVENT_BYTES_MAX: usize = 1 << 20;
+pub const EVENT_BYTES_MAX: usize = 256 << 10;

@@ -32,6 +32,7 @@ mod quota;
 mod replay;
 mod routes;
 mod server;
+mod streams;
 mod subscriptions;
 mod tls;
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidemill_stream::attached::Consumer;
@@ -15,7 +16,7 @@ use tidemill_stream::shard::ShardIndex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::SUBSCRIPTION_LOCK;
+use super::limits::{EVENT_GRID, EVENT_INTERVAL, SUBSCRIPTION_LOCK};
 
 /// A shard for a consumer. Another consumer of the same name is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,13 +34,19 @@ impl Seat {
 }
 
 /// The subscriptions of a node. Clones are one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Subscriptions(Arc<Mutex<HashMap<Seat, Taken>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Subscriptions {
+    seats: Arc<Mutex<HashMap<Seat, Taken>>>,
+    /// The node stops: all of them end.
+    stopping: CancellationToken,
+    /// What the times of events are counted from.
+    since: Instant,
+}
 
 #[derive(Debug)]
 struct Taken {
     since: Instant,
-    /// Cancelled when it is over: another one has the seat, or nobody.
+    /// Cancelled when it is over.
     over: CancellationToken,
 }
 
@@ -54,17 +61,37 @@ pub(super) struct Subscribed {
 }
 
 impl Subscriptions {
+    pub(super) fn new(stopping: CancellationToken) -> Self {
+        Self { seats: Arc::default(), stopping, since: Instant::now() }
+    }
+
+    /// When a subscriber that has an event now is to have the next one. Those of all subscriptions fall together: what is
+    /// sent of many at once costs a fraction of what it costs one by one.
+    pub(super) fn next_event(&self) -> Instant {
+        let due = self.since.elapsed() + EVENT_INTERVAL;
+        self.since + due - Duration::from_nanos((due.as_nanos() % EVENT_GRID.as_nanos()) as u64)
+    }
+
+    /// Ends what a consumer is subscribed to: it is not registered any more.
+    pub(super) fn end_of(&self, stream: StreamId, consumer: &ConsumerName) {
+        for (_, taken) in
+            self.seats.lock().iter().filter(|(seat, _)| seat.stream == stream && seat.consumer == *consumer)
+        {
+            taken.over.cancel();
+        }
+    }
+
     /// Takes a seat from whoever has it.
     pub(super) fn take(&self, seat: Seat) -> Result<Subscribed, TooSoon> {
         let now = Instant::now();
         let is_locked = |taken: &Taken| now.saturating_duration_since(taken.since) < SUBSCRIPTION_LOCK;
-        let mut seats = self.0.lock();
+        let mut seats = self.seats.lock();
         // Those that are left, and not locked any more, are as if they had never been.
         seats.retain(|_, taken| !taken.over.is_cancelled() || is_locked(taken));
         if seats.get(&seat).is_some_and(is_locked) {
             return Err(TooSoon);
         }
-        let over = CancellationToken::new();
+        let over = self.stopping.child_token();
         if let Some(before) = seats.insert(seat, Taken { since: now, over: over.clone() }) {
             before.over.cancel();
         }
@@ -73,7 +100,7 @@ impl Subscriptions {
 }
 
 impl Subscribed {
-    /// Ends when another one has the seat.
+    /// Ends when another one has the seat, the consumer is not registered any more, or the node stops.
     pub(super) async fn lost(&self) {
         self.over.cancelled().await;
     }
@@ -91,8 +118,6 @@ impl Drop for Subscribed {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn seat(name: &str, shard: u32) -> Seat {
@@ -102,7 +127,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_seat_is_taken_over_but_not_at_once() {
-        let subscriptions = Subscriptions::default();
+        let subscriptions = Subscriptions::new(CancellationToken::new());
         let first = subscriptions.take(seat("a", 0)).unwrap();
         let _others = [seat("b", 0), seat("a", 1)].map(|seat| subscriptions.take(seat).unwrap());
         assert_eq!(subscriptions.take(seat("a", 0)).unwrap_err(), TooSoon);
@@ -116,6 +141,32 @@ mod tests {
         assert_eq!(subscriptions.take(seat("a", 0)).unwrap_err(), TooSoon, "it was taken a moment ago");
         tokio::time::advance(SUBSCRIPTION_LOCK + Duration::from_millis(1)).await;
         subscriptions.take(seat("a", 0)).unwrap();
-        assert_eq!(subscriptions.0.lock().len(), 3, "{subscriptions:?}");
+        assert_eq!(subscriptions.seats.lock().len(), 3, "{subscriptions:?}");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_registered_any_more_is_told_and_nobody_else() {
+        let subscriptions = Subscriptions::new(CancellationToken::new());
+        let gone = [seat("a", 0), seat("a", 1)].map(|seat| subscriptions.take(seat).unwrap());
+        let stays = subscriptions.take(seat("b", 0)).unwrap();
+        subscriptions.end_of(StreamId(2), &ConsumerName::parse("a").unwrap());
+        assert!(!gone[0].is_lost());
+        subscriptions.end_of(StreamId(1), &ConsumerName::parse("a").unwrap());
+        assert_eq!(gone.each_ref().map(Subscribed::is_lost), [true, true]);
+        assert!(!stays.is_lost());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_fall_together_and_never_later_than_they_must() {
+        let subscriptions = Subscriptions::new(CancellationToken::new());
+        let mut dues = Vec::new();
+        for _ in 0..40 {
+            let due = subscriptions.next_event();
+            let wait = due.duration_since(Instant::now());
+            assert!(wait <= EVENT_INTERVAL && wait > EVENT_INTERVAL - EVENT_GRID, "{wait:?}");
+            dues.push(due);
+            tokio::time::advance(Duration::from_millis(50)).await;
+        }
+        dues.dedup();
+        assert_eq!(dues.len(), 4, "40 events within two seconds");
     }
 }

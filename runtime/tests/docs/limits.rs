@@ -114,6 +114,8 @@ fn requests() -> Vec<(&'static str, String)> {
         ("The head of a request, from its first byte", time(limits.head_timeout)),
         ("File of encryption keys", bytes(node::ENCRYPTION_KEYS_BYTES_MAX as usize)),
         ("Encryption keys", count(node::ENCRYPTION_KEYS_MAX)),
+        ("File of a certificate, or of its key", bytes(node::CERTIFICATE_BYTES_MAX as usize)),
+        ("It is looked whether they have changed every", time(node::CERTIFICATE_CHECK_INTERVAL)),
         ("File of access keys", bytes(http::CREDENTIALS_BYTES_MAX as usize)),
         ("Access keys", count(http::ACCESS_KEYS_MAX)),
         ("Rules of an access key", count(http::KEY_RULES_MAX)),
@@ -131,6 +133,7 @@ fn requests() -> Vec<(&'static str, String)> {
         ("A subscriber has an event every", time(http::EVENT_INTERVAL)),
         ("Records of one event", count(http::EVENT_RECORDS_MAX)),
         ("Data and partition keys of one event", bytes(http::EVENT_BYTES_MAX)),
+        ("A subscriber over HTTP/2 that leaves an event untaken", time(limits.event_timeout)),
         ("Requests in work when the node stops", time(limits.drain_timeout)),
     ]
 }

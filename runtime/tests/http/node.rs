@@ -12,11 +12,11 @@ use tidemill::http::{
     IngestSettings, InjectedError, InjectedErrors, IteratorKey, Quotas, Tls, serve,
 };
 use tidemill::tasks::Tasks;
+use tidemill_client::trusting;
 use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::{Clock, Timestamp};
 use tidemill_stream::engine::Engine;
 use tidemill_stream::engine::memory::Memory;
-use tidemill_client::trusting;
 use tidemill_stream::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;

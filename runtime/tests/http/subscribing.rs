@@ -41,7 +41,8 @@ async fn asks(node: &Node, name: &str) -> Value {
 }
 
 async fn subscribe(client: ClientBuilder, node: &Node, asks: &Value) -> Response {
-    let request = client.build().unwrap().post(node.url("/")).header("x-amz-target", "Kinesis_20131202.SubscribeToShard");
+    let request =
+        client.build().unwrap().post(node.url("/")).header("x-amz-target", "Kinesis_20131202.SubscribeToShard");
     let answer = request.header("content-type", JSON).body(asks.to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     answer
@@ -107,6 +108,22 @@ async fn a_subscriber_that_reads_outlives_the_patience_for_those_who_do_not() {
     let mut reader = subscribe(narrow(), &node, &asks).await;
     // At once, after 4 s and after 8: longer than the patience for the first.
     read(&mut reader, "MillisBehindLatest", 3).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_subscriptions_in_good_order() {
+    let node = with_records(HttpLimits::default(), 1).await;
+    let (first, second) = (asks(&node, "first").await, asks(&node, "second").await);
+    let mut readers =
+        [subscribe(http().http2_prior_knowledge(), &node, &first).await, subscribe(http(), &node, &second).await];
+    for reader in &mut readers {
+        read(reader, "MillisBehindLatest", 1).await;
+    }
+    assert!(node.tasks.stop(PATIENCE).await);
+    for reader in &mut readers {
+        // An end, and no error.
+        while reader.chunk().await.unwrap().is_some() {}
+    }
 }
 
 #[tokio::test]

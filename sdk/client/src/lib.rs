@@ -15,5 +15,5 @@ pub use error::ClientError;
 pub use get::{Record, Records, Start};
 pub use put::{Placed, PutRecord, PutRecordsError};
 pub use sign::AccessKey;
-pub use trust::{NoTrust, roots_of_the_system, trusting};
 pub use tidemill_wire::{Shard, StreamDescriptionSummary};
+pub use trust::{NoTrust, roots_of_the_system, trusting};

@@ -113,7 +113,10 @@ async fn round(client: &Client, events: &mut Subscription, puts: usize) -> Resul
         for number in 0..puts {
             pace.tick().await;
             begun.push(Instant::now());
-            client.put_records("orders", &[to_put(number, 100)?]).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            client
+                .put_records("orders", &[to_put(number, 100)?])
+                .await
+                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
         }
         anyhow::Ok(begun)
     };

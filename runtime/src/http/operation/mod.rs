@@ -68,7 +68,9 @@ pub(super) async fn run(
         }
         Operation::DeleteResourcePolicy => empty(resource_policy::delete(context, codec.decode(body)?).await),
         Operation::DeleteStream => empty(delete_stream::run(context, codec.decode(body)?).await),
-        Operation::DeregisterStreamConsumer => empty(stream_consumers::deregister(context, codec.decode(body)?).await),
+        Operation::DeregisterStreamConsumer => {
+            empty(stream_consumers::deregister(context, door.subscriptions(), codec.decode(body)?).await)
+        }
         Operation::DescribeAccountSettings => told(context, &account::describe(context, codec.decode(body)?).await?),
         Operation::DescribeLimits => told(context, &account::limits(context, codec.decode(body)?)),
         Operation::DescribeStream => told(context, &describe_stream::run(context, &codec.decode(body)?)?),

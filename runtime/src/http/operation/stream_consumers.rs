@@ -17,6 +17,7 @@ use crate::http::context::{Context, timestamp};
 use crate::http::error::ApiError;
 use crate::http::iterator::{ConsumersPlace, Token};
 use crate::http::limits::LIST_CONSUMERS_MAX;
+use crate::http::subscriptions::Subscriptions;
 
 const ACTIVE: &str = "ACTIVE";
 
@@ -47,14 +48,19 @@ async fn consumers_max(context: &Context<'_>, stream: &Stream) -> Result<usize, 
 }
 
 /// The consumer is gone when this returns.
-pub(super) async fn deregister(context: &Context<'_>, request: StreamConsumerRequest) -> Result<(), ApiError> {
+pub(super) async fn deregister(
+    context: &Context<'_>,
+    subscriptions: &Subscriptions,
+    request: StreamConsumerRequest,
+) -> Result<(), ApiError> {
     let mut check = context.check();
     let given = StreamRef { name: None, arn: request.stream_arn.as_deref(), id: request.stream_id.as_deref() };
     let meant = check.consumer(given, request.consumer_name.as_deref(), request.consumer_arn.as_deref());
     let (name, meant) = check.finish(meant)?;
-    context.stream(&name)?;
+    let stream = context.stream(&name)?;
     let gone = context.store().deregister_consumer(&name, meant.clone()).await;
     gone.map_err(|error| ApiError::of_attach(error, &name, context.account()))?;
+    subscriptions.end_of(stream.id, &meant.name);
     tracing::info!(stream = %name, consumer = %meant, "consumer deregistered");
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::http::context::{Context, stop_dry_run, timestamp};
 use crate::http::dispatch::Door;
 use crate::http::error::{ApiError, ErrorKind};
 use crate::http::event_stream::frame;
-use crate::http::limits::{EVENT_BYTES_MAX, EVENT_INTERVAL, EVENT_RECORDS_MAX, SUBSCRIPTION_LENGTH};
+use crate::http::limits::{CONSUMER_CHECK_INTERVAL, EVENT_BYTES_MAX, EVENT_RECORDS_MAX, SUBSCRIPTION_LENGTH};
 use crate::http::subscriptions::{Seat, Subscribed};
 
 /// How soon it is looked again for what will be there in a moment.
@@ -83,6 +83,7 @@ pub(super) async fn run(
         ends: Instant::now() + SUBSCRIPTION_LENGTH,
         check_due: Instant::now(),
         progress: Progress { from, continuation, event_due: Instant::now(), records: 0, phase: Phase::Begins },
+        idle: None,
     };
     Ok(Body::from_stream(stream::unfold(subscription, Subscription::step)))
 }
@@ -100,6 +101,8 @@ struct Subscription {
     /// When it is looked whether the consumer is still registered.
     check_due: Instant,
     progress: Progress,
+    /// The last event without records, and what it says.
+    idle: Option<((SequenceNumber, Duration), Bytes)>,
 }
 
 /// How far a subscription has come.
@@ -138,7 +141,7 @@ impl Subscription {
             }
             // Who waits for room holds none: it is read again when there is some.
             self.progress = before;
-            self.wait_for_room(size).await?;
+            self.wait_for_room(size).await;
         }
     }
 
@@ -153,25 +156,25 @@ impl Subscription {
             }
             Phase::Goes => self.next().await,
         };
-        frame.or_else(|Ended(last)| {
-            self.progress.phase = Phase::Over;
-            last.ok_or(())
-        })
-        .ok()
+        frame
+            .or_else(|Ended(last)| {
+                self.progress.phase = Phase::Over;
+                last.ok_or(())
+            })
+            .ok()
     }
 
-    /// Until so many bytes more may be answered; none if the subscription ends before.
-    async fn wait_for_room(&self, bytes: usize) -> Option<()> {
+    /// Until so many bytes more may be answered, or the subscription ends.
+    async fn wait_for_room(&self, bytes: usize) {
         let room = async {
             self.door.has_room(bytes).await;
             // Others wait too.
             sleep(MOMENT).await;
         };
         tokio::select! {
-            () = room => Some(()),
-            () = sleep_until(self.ends) => None,
-            () = self.subscribed.lost() => None,
-            () = self.door.stopping().cancelled() => None,
+            () = room => {}
+            () = sleep_until(self.ends) => {}
+            () = self.subscribed.lost() => {}
         }
     }
 
@@ -185,27 +188,28 @@ impl Subscription {
             if self.is_over() {
                 return Err(Ended(None));
             }
-            if self.subscribed.is_lost() {
-                let message = "Another subscription of this consumer has taken over the shard.";
-                return Err(self.failed(&ApiError::new(ErrorKind::ResourceInUse, message)));
-            }
             // What it is now: its children come with a split.
             let stream = store.stream(&self.stream.name).ok().filter(|stream| stream.id == self.stream.id);
             let gone = || self.failed(&ApiError::no_stream(&self.stream.name, &self.account));
             let stream = stream.ok_or_else(gone)?;
+            if Instant::now() >= self.check_due || self.subscribed.is_lost() {
+                self.check_due = Instant::now() + CONSUMER_CHECK_INTERVAL;
+                self.check_consumer(&stream).await?;
+            }
+            if self.subscribed.is_lost() {
+                let message = "Another subscription of this consumer has taken over the shard.";
+                return Err(self.failed(&ApiError::new(ErrorKind::ResourceInUse, message)));
+            }
             let limits = ReadLimits { records_max: EVENT_RECORDS_MAX, bytes_max: EVENT_BYTES_MAX };
             let read = store.read(&stream, self.shard.index, self.progress.from, limits).await;
             let read = read.map_err(|error| self.unreadable(error))?;
             let children = if read.is_at_end { shape::children(&stream, self.shard.index) } else { Vec::new() };
             self.progress.from = read.next;
-            if Instant::now() >= self.check_due {
-                self.check_due = Instant::now() + EVENT_INTERVAL;
-                self.check_consumer(&stream).await?;
-            }
             let is_due = Instant::now() >= self.progress.event_due;
-            if is_due || !read.records.is_empty() || !children.is_empty() {
-                self.progress.event_due = Instant::now() + EVENT_INTERVAL;
-                return self.records(&stream, &read, children);
+            let has_news = !read.records.is_empty() || !children.is_empty();
+            if is_due || has_news {
+                self.progress.event_due = self.door.subscriptions().next_event();
+                return if has_news { self.records(&stream, &read, children) } else { self.nothing(&stream, &read) };
             }
             self.wait(&stream, &read).await;
         }
@@ -225,9 +229,7 @@ impl Subscription {
         };
         tokio::select! {
             () = news => {}
-            () = sleep_until(until) => {}
             () = self.subscribed.lost() => {}
-            () = self.door.stopping().cancelled() => {}
         }
     }
 
@@ -235,6 +237,19 @@ impl Subscription {
         let attached = self.door.state().store.attached(stream).await;
         let found = attached.map_err(AttachError::from).and_then(|attached| attached.consumer(&self.consumer));
         found.map(drop).map_err(|error| self.failed(&ApiError::of_attach(error, &stream.name, &self.account)))
+    }
+
+    /// An event without records. While nothing comes it is always the same one.
+    fn nothing(&mut self, stream: &Stream, read: &Read) -> Result<Bytes, Ended> {
+        let says = (self.progress.continuation, read.behind);
+        if let Some((said, frame)) = &self.idle
+            && *said == says
+        {
+            return Ok(frame.clone());
+        }
+        let frame = self.records(stream, read, Vec::new())?;
+        self.idle = Some((says, frame.clone()));
+        Ok(frame)
     }
 
     /// An event with what was read; the last one of a closed shard ends the subscription.
@@ -262,8 +277,8 @@ impl Subscription {
     }
 
     fn event<T: serde::Serialize>(&self, kind: &str, event: &T, bytes_expected: usize) -> Result<Bytes, Ended> {
-        let payload = self.codec.encode(event, bytes_expected).map_err(|error| self.failed(&error))?;
-        Ok(self.frame("event", ":event-type", kind, &payload))
+        let frame = self.frame("event", ":event-type", kind, event, bytes_expected);
+        frame.map_err(|error| self.failed(&error))
     }
 
     fn unreadable(&self, error: ReadError) -> Ended {
@@ -274,13 +289,20 @@ impl Subscription {
     fn failed(&self, error: &ApiError) -> Ended {
         let name = error.kind.name();
         error.log(|| tracing::info_span!("subscription", stream = %self.stream.name, shard = %self.shard.index));
-        let payload = self.codec.encode(&error.body(), error.message.len() + 64).unwrap_or_default();
-        Ended(Some(self.frame("exception", ":exception-type", name, &payload)))
+        Ended(self.frame("exception", ":exception-type", name, &error.body(), error.message.len() + 64).ok())
     }
 
-    fn frame(&self, message: &str, kind: &str, name: &str, payload: &[u8]) -> Bytes {
+    fn frame<T: serde::Serialize>(
+        &self,
+        message: &str,
+        kind: &str,
+        name: &str,
+        payload: &T,
+        bytes_expected: usize,
+    ) -> Result<Bytes, ApiError> {
         let content = self.codec.content_type();
-        let content = content.to_str().unwrap_or_default();
-        frame(&[(":message-type", message), (kind, name), (":content-type", content)], payload)
+        let headers =
+            [(":message-type", message), (kind, name), (":content-type", content.to_str().unwrap_or_default())];
+        frame(&headers, bytes_expected, |buffer| self.codec.append(buffer, payload))
     }
 }

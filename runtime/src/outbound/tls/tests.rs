@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
 use crate::limits::DESTINATION_TIMEOUT;
@@ -45,7 +45,8 @@ async fn asked(roots: RootCertStore, host: &str) -> (Result<(), PostError>, Opti
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server: SocketAddr = listener.local_addr().unwrap();
     let address = Address::parse(&format!("https://{host}:{}/failures", server.port())).unwrap();
-    let outbound = Outbound { timeout: DESTINATION_TIMEOUT, trust: OnceCell::new_with(Some(Arc::new(trusting(roots).unwrap()))) };
+    let outbound =
+        Outbound { timeout: DESTINATION_TIMEOUT, trust: OnceCell::new_with(Some(Arc::new(trusting(roots).unwrap()))) };
     let post = outbound.post(&address, HeaderMap::new(), Bytes::from_static(b"a letter"));
     tokio::join!(post, serve(&listener))
 }
