@@ -19,7 +19,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, InconsistentKeys};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use self::self_signed::{SelfSignedError, self_signed};
 use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATE_CHECK_INTERVAL};
@@ -62,10 +62,10 @@ pub enum CertificateError {
         /// The certificate's.
         certificate: PathBuf,
     },
-    /// The two cannot be used for TLS.
-    #[error("the certificate in {} cannot be used: {source}", path.display())]
+    /// One of the two cannot be used for TLS.
+    #[error("what is in {} cannot be used for TLS: {source}", path.display())]
     Unusable {
-        /// The certificate's file.
+        /// Its file.
         path: PathBuf,
         /// What is wrong.
         source: rustls::Error,
@@ -76,12 +76,15 @@ pub enum CertificateError {
 #[derive(Debug)]
 pub struct Certificate {
     files: CertificateFiles,
+    /// What is shown.
+    used: Pems,
+    /// What was read last.
     read: Pems,
     shown: Arc<Shown>,
 }
 
 /// What the files hold.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Pems {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -100,9 +103,9 @@ impl ResolvesServerCert for Shown {
 impl Certificate {
     /// Reads the files. Blocks.
     pub fn load(files: CertificateFiles) -> Result<Self, CertificateError> {
-        let read = Pems::read(&files)?;
-        let shown = Arc::new(Shown(ArcSwap::from_pointee(read.certified(&files)?)));
-        Ok(Self { files, read, shown })
+        let used = Pems::read(&files)?;
+        let shown = Arc::new(Shown(ArcSwap::from_pointee(used.certified(&files)?)));
+        Ok(Self { files, read: used.clone(), used, shown })
     }
 
     /// What is shown, now and later.
@@ -124,26 +127,32 @@ impl Certificate {
                 let outcome = self.look();
                 (self, outcome)
             });
-            let Ok((looked, outcome)) = looked.await else { return };
+            let Ok((looked, outcome)) = looked.await else {
+                error!("the certificate is not looked at any more; restart the node to show another one");
+                return;
+            };
             self = looked;
-            told = tell(outcome, told);
+            told = tell(outcome, told.as_deref());
         }
     }
 
     /// Shows what the files hold; whether that is new.
     fn look(&mut self) -> Result<bool, CertificateError> {
         let read = Pems::read(&self.files)?;
-        if read == self.read {
+        // Who writes files is given the time to end.
+        let is_settled = read == self.read;
+        self.read = read;
+        if !is_settled || self.read == self.used {
             return Ok(false);
         }
-        self.shown.0.store(Arc::new(read.certified(&self.files)?));
-        self.read = read;
+        self.shown.0.store(Arc::new(self.read.certified(&self.files)?));
+        self.used = self.read.clone();
         Ok(true)
     }
 }
 
 /// Tells of a look at the files, of the same trouble once; returns the trouble.
-fn tell(outcome: Result<bool, CertificateError>, told: Option<String>) -> Option<String> {
+fn tell(outcome: Result<bool, CertificateError>, told: Option<&str>) -> Option<String> {
     match outcome {
         Ok(is_new) => {
             if is_new {
@@ -153,7 +162,7 @@ fn tell(outcome: Result<bool, CertificateError>, told: Option<String>) -> Option
         }
         Err(error) => {
             let error = error.to_string();
-            if told.as_ref() != Some(&error) {
+            if told != Some(&error) {
                 warn!(error, "the certificate has changed and cannot be used; the one before is still shown");
             }
             Some(error)
@@ -176,12 +185,19 @@ impl Pems {
         let chain = chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
         let chain = chain.map_err(not_pem("certificate", certificate))?;
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(not_pem("private key", key))?;
-        CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|source| match source {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                CertificateError::Foreign { key: key.clone(), certificate: certificate.clone() }
+        let unusable = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| CertificateError::Unusable { path, source }
+        };
+        let private = ring::default_provider().key_provider.load_private_key(private).map_err(unusable(key))?;
+        let certified = CertifiedKey::new(chain, private);
+        match certified.keys_match() {
+            Ok(()) => Ok(certified),
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                Err(CertificateError::Foreign { key: key.clone(), certificate: certificate.clone() })
             }
-            source => CertificateError::Unusable { path: certificate.clone(), source },
-        })
+            Err(source) => Err(unusable(certificate)(source)),
+        }
     }
 }
 

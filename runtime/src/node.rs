@@ -20,6 +20,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tidemill_stream::capacity::Capacity;
 use tidemill_stream::clock::Clock;
@@ -37,7 +38,7 @@ use tracing::{Level, error, info, warn};
 pub use self::aids::TestingAids;
 pub(crate) use self::apply::{read_functions, versions};
 pub use self::progress::Ends;
-use crate::certificate::CertificateFiles;
+use crate::certificate::{Certificate, CertificateFiles};
 use crate::deploy::Inventory;
 use crate::functions::{FunctionName, FunctionSettings, Functions, FunctionsOptions, LogLine};
 use crate::home::{ACCOUNT_DEFAULT, Home, REGION_DEFAULT};
@@ -153,7 +154,7 @@ pub struct Node {
     triggers: Triggers,
     observer: Observer,
     door: Tasks,
-    /// Looks at on-demand streams, and gives back what has expired.
+    /// Looks at on-demand streams and the certificate, and gives back what has expired.
     upkeep: Tasks,
     /// Who may put over plain HTTP; nobody before the first apply.
     ingest: Ingest,
@@ -216,10 +217,7 @@ impl Node {
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system_with(options.aids.clock);
         let Opened { engine, embedded, functions, folder, scratch } = opened(&options, clock.clone()).await?;
-        let (tls, certificate) = match options.tls.clone() {
-            Some(identity) => Some(tls::set_up(identity, &options, folder.join(TLS), &clock).await?).unzip(),
-            None => (None, None),
-        };
+        let (tls, certificate) = tls::set_up(&options, folder.join(TLS), &clock).await?;
         let store = Store::open_with(engine, clock.clone(), options.capacity).await;
         let store = store.context("cannot open the store")?;
         warn_of_missing_keys(&store, &options.keys);
@@ -236,12 +234,7 @@ impl Node {
         let present = Present::new(&store, &functions, &deployed, kept);
         let home = Home { account: options.account.clone(), region: options.region.clone() };
         let triggers = Triggers::start(store.clone(), home, targets(&functions), board.clone());
-        let mut registry = telemetry::registry();
-        telemetry::register_triggers(&mut registry, board.clone(), clock);
-        if let Some(engine) = &embedded {
-            telemetry::register_engine(&mut registry, Arc::clone(engine));
-        }
-        let metrics = HttpMetrics::register(&mut registry);
+        let (registry, metrics) = registry(&board, clock, embedded.as_ref());
         let observer = Observer {
             store: store.clone(),
             functions: functions.clone(),
@@ -270,12 +263,7 @@ impl Node {
             tls,
             limits: HttpLimits::default(),
         };
-        let upkeep = Tasks::new();
-        if let Some(certificate) = certificate {
-            upkeep.spawn("certificate", certificate.follow(upkeep.stopping()));
-        }
-        upkeep.spawn("demand", demand::follow(store.clone(), options.demand, upkeep.stopping()));
-        upkeep.spawn("expiry", expiry::run(store.clone(), upkeep.stopping()));
+        let upkeep = upkeep(&store, options.demand, certificate);
         door.spawn("door", crate::http::serve(listener, state, door.stopping()));
         Ok(Self {
             store,
@@ -342,6 +330,28 @@ impl Node {
     }
 }
 
+/// What is counted, with the counts of requests apart.
+fn registry(board: &Board, clock: Clock, embedded: Option<&Arc<Embedded>>) -> (Registry, HttpMetrics) {
+    let mut registry = telemetry::registry();
+    telemetry::register_triggers(&mut registry, board.clone(), clock);
+    if let Some(engine) = embedded {
+        telemetry::register_engine(&mut registry, Arc::clone(engine));
+    }
+    let metrics = HttpMetrics::register(&mut registry);
+    (registry, metrics)
+}
+
+/// What goes on by itself.
+fn upkeep(store: &Store, demand: DemandRules, certificate: Option<Certificate>) -> Tasks {
+    let upkeep = Tasks::new();
+    if let Some(certificate) = certificate {
+        upkeep.spawn("certificate", certificate.follow(upkeep.stopping()));
+    }
+    upkeep.spawn("demand", demand::follow(store.clone(), demand, upkeep.stopping()));
+    upkeep.spawn("expiry", expiry::run(store.clone(), upkeep.stopping()));
+    upkeep
+}
+
 /// Opening recovers logs and reads files, on a thread of its own.
 async fn opened(options: &NodeOptions, clock: Clock) -> anyhow::Result<Opened> {
     let place = options.place.clone();
@@ -362,10 +372,11 @@ fn warn_of_missing_keys(store: &Store, keys: &Keyring) {
 
 /// Compiled functions, in the data folder.
 const FUNCTIONS: &str = "functions";
-/// The certificate that the node made for itself, there too.
+/// The certificate that the node made for itself, there too; and what a crash left of one.
 const TLS: &str = "tls";
+const TLS_BEGUN: &str = "tls.new";
 /// What the node has in the data folder beside the engine.
-pub(crate) const FOLDERS: [&str; 2] = [FUNCTIONS, TLS];
+pub(crate) const FOLDERS: [&str; 3] = [FUNCTIONS, TLS, TLS_BEGUN];
 
 /// What is opened on a thread of its own, since it reads files.
 struct Opened {

@@ -1,12 +1,13 @@
 //! A certificate of the node's own: nobody vouches for it but itself, so its clients are given it, or do not ask for any.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use tidemill_stream::clock::Timestamp;
 
 use super::CertificateFiles;
 use crate::limits::{CERTIFICATE_LIFETIME, CERTIFICATE_SLACK};
@@ -14,6 +15,8 @@ use crate::limits::{CERTIFICATE_LIFETIME, CERTIFICATE_SLACK};
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 const SUBJECT: &str = "Tidemill";
+/// Behind the name of a folder that is being filled.
+const BEGUN: &str = "new";
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +31,7 @@ pub enum SelfSignedError {
 
 /// The certificate in `folder`; where that is not there it is made, for these names and addresses. Only its owner
 /// reads it. Blocks.
-pub fn self_signed(folder: &Path, names: &[String], now: SystemTime) -> Result<CertificateFiles, SelfSignedError> {
+pub fn self_signed(folder: &Path, names: &[String], now: Timestamp) -> Result<CertificateFiles, SelfSignedError> {
     let files = CertificateFiles { certificate: folder.join(CERTIFICATE), key: folder.join(KEY) };
     if !folder.try_exists()? {
         keep(folder, &make(names, now)?)?;
@@ -42,11 +45,12 @@ struct Made {
     key: String,
 }
 
-fn make(names: &[String], now: SystemTime) -> Result<Made, rcgen::Error> {
+fn make(names: &[String], now: Timestamp) -> Result<Made, rcgen::Error> {
     let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name.push(DnType::CommonName, SUBJECT);
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.as_millis());
     // Clocks differ.
     parameters.not_before = (now - CERTIFICATE_SLACK).into();
     parameters.not_after = (now + CERTIFICATE_LIFETIME).into();
@@ -58,12 +62,16 @@ fn make(names: &[String], now: SystemTime) -> Result<Made, rcgen::Error> {
 /// Both are there, durably, or neither.
 fn keep(folder: &Path, made: &Made) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("."));
-    let begun = tempfile::Builder::new().prefix("tls-").tempdir_in(parent)?;
-    write(&begun.path().join(CERTIFICATE), &made.certificate)?;
-    write(&begun.path().join(KEY), &made.key)?;
-    File::open(begun.path())?.sync_all()?;
-    fs::rename(begun.path(), folder)?;
-    let _ = begun.keep(); // it is elsewhere now
+    let begun = folder.with_extension(BEGUN);
+    // A crash may have left it.
+    if begun.try_exists()? {
+        fs::remove_dir_all(&begun)?;
+    }
+    DirBuilder::new().mode(0o700).create(&begun)?;
+    write(&begun.join(CERTIFICATE), &made.certificate)?;
+    write(&begun.join(KEY), &made.key)?;
+    File::open(&begun)?.sync_all()?;
+    fs::rename(&begun, folder)?;
     File::open(parent)?.sync_all()
 }
 

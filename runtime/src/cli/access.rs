@@ -30,7 +30,8 @@ pub(super) fn encryption_keys(file: Option<&Path>, data: &Path) -> anyhow::Resul
     Ok(keys)
 }
 
-fn warn_if_open(path: &Path) {
+/// A file of keys is its owner's alone, or that is said.
+pub(super) fn warn_if_open(path: &Path) {
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o077 != 0 {
         warn!(path = %path.display(), "others can read the keys: chmod 600");

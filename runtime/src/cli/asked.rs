@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use tidemill_client::{AccessKey, Client, ClientError};
+use tidemill_client::{AccessKey, Client, ClientError, is_secured};
 
 /// The node that commands ask unless they are told another.
 const NODE_DEFAULT: &str = "http://127.0.0.1:4567";
@@ -39,7 +39,7 @@ fn access_key(variable: impl Fn(&str) -> Option<String>) -> Option<AccessKey> {
 impl Asked {
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         let client = match self.ca_bundle() {
-            Some(path) if self.url.starts_with("https:") => {
+            Some(path) if is_secured(&self.url) => {
                 let shown = path.display();
                 let pem = std::fs::read(&path).with_context(|| format!("cannot read the certificates in {shown}"))?;
                 Client::with_ca_bundle(&self.url, &pem)
@@ -74,8 +74,11 @@ impl Asked {
             let cause = root_cause(&error);
             if cause.starts_with("invalid peer certificate") {
                 return anyhow!(
-                    "the node at {url} cannot be trusted ({cause}); name the certificate that vouches for it with --ca-bundle"
+                    "the node at {url} cannot be trusted ({cause}); --ca-bundle names the certificate that vouches for it"
                 );
+            }
+            if cause.starts_with("received corrupt message") {
+                return anyhow!("what answers at {url} does not speak TLS; ask http://, or start the node with --tls");
             }
             return anyhow!(
                 "no node answers at {url} ({cause}); start one with 'tidemill serve', or name another with --node"
@@ -85,6 +88,9 @@ impl Asked {
             return anyhow!(
                 "the node at {url} wants signed requests; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to one of its access keys"
             );
+        }
+        if matches!(error, ClientError::NoTrust(_)) {
+            return anyhow!("{error}; or name the certificate that vouches for the node with --ca-bundle");
         }
         anyhow::Error::new(error)
     }
@@ -121,6 +127,7 @@ pub(super) fn root_cause(error: &ClientError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::{Node, NodeOptions, Place, TlsIdentity};
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_hangs_is_given_up() {
@@ -135,6 +142,37 @@ mod tests {
         for bad in ["5", "0s", "-1s", "soon", ""] {
             assert!(span(bad).unwrap_err().contains("like 500ms"), "{bad}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_with_tls_is_asked_when_its_certificate_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Folder(folder.path().join("data"));
+        let tls = Some(TlsIdentity::SelfSigned);
+        let node = Node::start(NodeOptions { place, tls, ..NodeOptions::in_memory() }).await.unwrap();
+        let plain = Node::start(NodeOptions::in_memory()).await.unwrap();
+        let named = Some(folder.path().join("data/tls/certificate.pem"));
+        let foreign = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/outbound/tls/certificate.pem"));
+        let ask = async |scheme: &str, node: &Node, ca_bundle: &Option<PathBuf>| {
+            let asked = Asked { url: format!("{scheme}://{}", node.address()), ca_bundle: ca_bundle.clone() };
+            let streams = asked.client().unwrap().list_streams().await;
+            streams.map_err(|error| asked.failure(error).to_string())
+        };
+        for (scheme, ca_bundle) in [("https", &named), ("HTTPS", &named), ("http", &None), ("http", &foreign)] {
+            assert_eq!(ask(scheme, &node, ca_bundle).await, Ok(Vec::new()), "{scheme} {ca_bundle:?}");
+        }
+        let said = ask("https", &node, &foreign).await.unwrap_err();
+        assert!(said.contains("cannot be trusted (invalid peer certificate") && said.contains("--ca-bundle"), "{said}");
+        let said = ask("https", &plain, &named).await.unwrap_err();
+        assert!(said.contains("does not speak TLS"), "{said}");
+        for (ca_bundle, expected) in
+            [("/nowhere", "cannot read the certificates in /nowhere"), ("Cargo.toml", "cannot use")]
+        {
+            let asked = Asked { url: "https://127.0.0.1:1".to_owned(), ca_bundle: Some(ca_bundle.into()) };
+            assert!(asked.client().unwrap_err().to_string().starts_with(expected));
+        }
+        node.stop().await;
+        plain.stop().await;
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use super::access::{access, check_exposure, encryption_keys};
+use super::access::{access, check_exposure, encryption_keys, warn_if_open};
 use super::aids::AidArgs;
 use super::open_files;
 use super::output::{json_to_stdout, to_stdout, with_causes};
@@ -202,6 +202,9 @@ async fn run(args: NodeArgs, build: Build, sources: Option<Watch>, view: Option<
     check_exposure(args.listen.ip(), args.insecure, args.credentials.is_some())?;
     let access = access(args.credentials.as_deref())?;
     let keys = encryption_keys(args.encryption_keys.as_deref(), &args.data)?;
+    if let Some(key) = &args.tls_key {
+        warn_if_open(key);
+    }
     open_files::raise();
     let (mut stop, mut reload) = (Stop::new()?, signals::reload()?);
     let load = async {

@@ -1,11 +1,12 @@
 //! One connection: TLS or none, HTTP/1.1 or HTTP/2 with prior knowledge, told apart by its first bytes.
 //!
-//! Promises that a connection which asks nothing keeps no buffers, and that neither its rest nor its end loses a request
+//! Promises that a connection which asks nothing keeps no buffers but those of TLS, and that neither its rest nor its end loses a request
 //! that has come. It must not know what is asked.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -28,11 +29,11 @@ use super::dispatch::Lasting;
 use super::guard::Peer;
 use super::idle::{Place, Pulse, Turn};
 use super::leftover::Leftover;
-use super::limits::{APPLY_TIMEOUT, EVENT_INTERVAL, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
+use super::limits::{APPLY_TIMEOUT, H1_HEAD_BYTES_MAX, H2_HEADER_BYTES_MAX};
 use super::patience::Patient;
 use super::replay::Replay;
 use super::routes::Routes;
-use super::streams::{self, Streams};
+use super::streams::{self, Parts, Streams};
 use super::tls::Tls;
 use crate::tasks::Tasks;
 
@@ -52,6 +53,8 @@ pub(super) struct Host {
     routes: Routes,
     limits: HttpLimits,
     tls: Option<Tls>,
+    /// Whether the log has that there is none; strangers may try for ever.
+    has_told_of_tls: AtomicBool,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
 }
@@ -75,7 +78,7 @@ impl Host {
             .max_header_list_size(H2_HEADER_BYTES_MAX)
             .keep_alive_interval(H2_PING)
             .keep_alive_timeout(H2_PING);
-        Self { routes, limits, tls, http1, http2 }
+        Self { routes, limits, tls, has_told_of_tls: AtomicBool::new(false), http1, http2 }
     }
 
     /// Serves a connection from its first byte to its end.
@@ -107,9 +110,11 @@ impl Host {
             return Some(Replay::new(Either::Left(socket), &[first]));
         }
         let Some(tls) = &self.tls else {
-            tracing::warn!(
-                "a client speaks TLS and this node does not: start it with --tls, or let the client ask http://"
-            );
+            if !self.has_told_of_tls.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "a client speaks TLS and this node does not: start it with --tls, or let the client ask http://"
+                );
+            }
             // To an answer in plain text clients say what is wrong.
             return Some(Replay::new(Either::Left(socket), &[first]));
         };
@@ -221,22 +226,23 @@ impl Host {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, pulse: &Pulse) -> Result<Response, Infallible> {
-        let in_work = pulse.begin(request.version() == Version::HTTP_2);
+        let is_http2 = request.version() == Version::HTTP_2;
+        let in_work = pulse.begin(is_http2);
         let (request, leftover) = Leftover::of(request);
         let mut answer = self.routes.answer(request, peer).await;
         if let Some(leftover) = leftover {
             leftover.discard(&mut answer, &self.limits).await;
         }
-        if answer.extensions().get::<Lasting>().is_some() {
-            let event_timeout = self.limits.event_timeout;
+        let mut patience = self.limits.write_progress_timeout;
+        if let Some(Lasting(interval)) = answer.extensions().get() {
+            patience = *interval + self.limits.event_timeout;
             answer = answer.map(|body| {
                 Body::from_stream(body.into_data_stream().inspect(move |_| {
                     let _in_work_with_its_body = &in_work;
-                    streams::give_up_after(EVENT_INTERVAL + event_timeout);
                 }))
             });
         }
-        Ok(answer)
+        Ok(if is_http2 { answer.map(|body| Body::new(Parts::new(body, patience))) } else { answer })
     }
 }
 

@@ -28,7 +28,7 @@ use super::codec::Codec;
 use super::context::Context;
 use super::error::{ApiError, ErrorKind};
 use super::event_stream;
-use super::limits::{BODY_RESERVED_BYTES_MAX, SMALL_ANSWER_BYTES_MAX, USER_AGENT_CHARS_MAX};
+use super::limits::{BODY_RESERVED_BYTES_MAX, EVENT_INTERVAL, SMALL_ANSWER_BYTES_MAX, USER_AGENT_CHARS_MAX};
 use super::operation::{self, Said};
 use super::subscriptions::Subscriptions;
 use crate::harmless;
@@ -71,10 +71,10 @@ impl Door {
         Ok(Bytes::from_owner(Kept { answer, _room: room }))
     }
 
-    /// Ends when there is room for an answer of so many bytes, or for as much as can be kept at all.
-    pub(super) async fn has_room(&self, bytes: usize) {
-        let permits = bytes.min(self.state.limits.answers_bytes_max);
-        let _ = self.answers.acquire_many(u32::try_from(permits).unwrap_or(u32::MAX)).await;
+    /// Whether there is room for an answer of so many bytes, or for as much as can be kept at all. Nobody queues for it: who
+    /// wants much would keep out who wants little.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.answers.available_permits() >= bytes.min(self.state.limits.answers_bytes_max)
     }
 
     pub(super) fn state(&self) -> &HttpState {
@@ -90,9 +90,9 @@ impl Door {
     }
 }
 
-/// Marks an answer whose body goes on: its request is in work until that ends.
+/// Marks an answer whose body goes on: its request is in work until that ends. A part of it comes at least so often.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lasting;
+pub(super) struct Lasting(pub(super) Duration);
 
 /// The bytes of an answer. A connection may buffer them long after it has dropped the body they came in, so the room is
 /// bound to the bytes.
@@ -299,7 +299,7 @@ fn respond(id: &RequestId, codec: Codec, answer: Result<Said, ApiError>) -> (Res
 /// An answer of events.
 fn lasting(id: &RequestId, events: Body) -> Response {
     let mut response = Response::new(events);
-    response.extensions_mut().insert(Lasting);
+    response.extensions_mut().insert(Lasting(EVENT_INTERVAL));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
     id.name(headers);

@@ -15,6 +15,8 @@ use tokio_rustls::server::TlsStream;
 
 /// What a client may speak inside of TLS (RFC 7301), the better one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What is encrypted ahead of the socket.
+const WRITTEN_BYTES_MAX: usize = 16 << 10;
 /// The first byte of a client that speaks TLS: a handshake record (RFC 8446, section 5.1). No request of HTTP begins so.
 const HANDSHAKE: u8 = 0x16;
 
@@ -39,6 +41,8 @@ impl Tls {
     }
 
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        self.0.accept(stream).await
+        let mut inside = self.0.accept(stream).await?;
+        inside.get_mut().1.set_buffer_limit(Some(WRITTEN_BYTES_MAX));
+        Ok(inside)
     }
 }

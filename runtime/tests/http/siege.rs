@@ -98,6 +98,23 @@ async fn answers_that_are_not_read_take_room_until_they_are() {
     node.read(&iterator).await;
 }
 
+/// Its connection is not idle for a minute yet: the answer alone is given up, and its room given back.
+#[tokio::test]
+async fn an_answer_over_http2_that_is_not_taken_is_cut_off() {
+    let limits = HttpLimits { write_progress_timeout: SHORT, answers_bytes_max: 2 << 20, ..HttpLimits::default() };
+    let (node, iterator) = with_records(limits, 1).await;
+    let mut unread = ask_without_reading(&node, &iterator).await;
+    let again = async {
+        while node.ask("GetRecords", json!({ "ShardIterator": iterator })).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+    while let Ok(chunk) = unread.chunk().await {
+        assert!(chunk.is_some(), "half an answer ended as if it were whole");
+    }
+}
+
 /// With one connection at a time, an answer says that the one before is gone.
 pub(crate) async fn assert_let_in(node: &Node) {
     let other = http().timeout(PATIENCE).build().unwrap();

@@ -106,7 +106,7 @@ async fn a_subscriber_that_reads_outlives_the_patience_for_those_who_do_not() {
     let node = with_records(HttpLimits { event_timeout: Duration::from_secs(3), ..HttpLimits::default() }, 1).await;
     let asks = asks(&node, "reader").await;
     let mut reader = subscribe(narrow(), &node, &asks).await;
-    // At once, after 4 s and after 8: longer than the patience for the first.
+    // At once, and then every 4.25 s at the earliest: longer than the patience for the first.
     read(&mut reader, "MillisBehindLatest", 3).await;
 }
 

@@ -1,13 +1,14 @@
 //! TLS on the port of everything else.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 use tidemill::certificate::{Certificate, self_signed};
 use tidemill::http::{HttpLimits, Tls};
 use tidemill_client::{Client, trusting};
+use tidemill_stream::clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -34,7 +35,7 @@ impl Secured {
     async fn start(limits: HttpLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let files = self_signed(&folder.path().join("tls"), &names, SystemTime::now()).unwrap();
+        let files = self_signed(&folder.path().join("tls"), &names, Clock::system().now()).unwrap();
         let pem = std::fs::read(&files.certificate).unwrap();
         let tls = Tls::showing(Certificate::load(files).unwrap().shown()).unwrap();
         let node = Node::with(Setup { limits, tls: Some(tls), ..Setup::default() }).await;

@@ -27,6 +27,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a node may take to apply its manifest: longer than its own deadline.
 const APPLY_TIMEOUT: Duration = Duration::from_mins(11);
 
+/// Whether a node at this endpoint is asked over TLS.
+pub fn is_secured(endpoint: &str) -> bool {
+    endpoint.trim_start().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+}
+
 /// What the error of an answer is called that says nothing of an error.
 const FOREIGN: &str = "UnknownAnswer";
 /// The HTTP status of a node that works in part only.
@@ -52,9 +57,8 @@ impl Client {
     /// A client of the node at `endpoint`, such as `http://127.0.0.1:4567`. For `https://` it trusts whom the system trusts,
     /// which is read from files. Nothing is sent yet.
     pub fn new(endpoint: &str) -> Result<Self, ClientError> {
-        let is_secured = endpoint.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
         // Without TLS nobody has to be trusted.
-        let roots = if is_secured { trust::roots_of_the_system()? } else { RootCertStore::empty() };
+        let roots = if is_secured(endpoint) { trust::roots_of_the_system()? } else { RootCertStore::empty() };
         Self::trusting(endpoint, roots)
     }
 

@@ -10,7 +10,7 @@ mod put;
 mod sign;
 mod trust;
 
-pub use client::Client;
+pub use client::{Client, is_secured};
 pub use error::ClientError;
 pub use get::{Record, Records, Start};
 pub use put::{Placed, PutRecord, PutRecordsError};

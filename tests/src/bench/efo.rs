@@ -54,8 +54,8 @@ async fn register(node: &Node, stream: &str, name: &str) -> Result<String> {
 /// The time from a put's beginning until its event is there, while a thousand other subscriptions have nothing to tell; and
 /// what these cost.
 pub(super) async fn latency(folder: &Path) -> Result<Vec<Figure>> {
-    let idle: String = (0..IDLE_STREAMS).map(|stream| format!("  idle{stream}: {{ shards: 1 }}\n")).collect();
-    let node = Setup::new(folder, &format!("streams:\n  orders: {{ shards: 1 }}\n{idle}"))?.start()?;
+    let idle: Vec<String> = (0..IDLE_STREAMS).map(|stream| format!("  idle{stream}: {{ shards: 1 }}\n")).collect();
+    let node = Setup::new(folder, &format!("streams:\n  orders: {{ shards: 1 }}\n{}", idle.concat()))?.start()?;
     let _idle = subscribe_all(&node).await?;
     sleep(SETTLES).await;
     let busy = busy_percent(&node).await?;

@@ -58,9 +58,10 @@ pub(super) async fn deregister(
     let meant = check.consumer(given, request.consumer_name.as_deref(), request.consumer_arn.as_deref());
     let (name, meant) = check.finish(meant)?;
     let stream = context.stream(&name)?;
-    let gone = context.store().deregister_consumer(&name, meant.clone()).await;
-    gone.map_err(|error| ApiError::of_attach(error, &name, context.account()))?;
-    subscriptions.end_of(stream.id, &meant.name);
+    let refused = |error| ApiError::of_attach(error, &name, context.account());
+    let consumer = context.store().attached(&stream).await?.consumer(&meant).map_err(refused)?;
+    context.store().deregister_consumer(&name, meant.clone()).await.map_err(refused)?;
+    subscriptions.end_of(stream.id, &consumer);
     tracing::info!(stream = %name, consumer = %meant, "consumer deregistered");
     Ok(())
 }

@@ -31,6 +31,8 @@ use crate::http::event_stream::frame;
 use crate::http::limits::{CONSUMER_CHECK_INTERVAL, EVENT_BYTES_MAX, EVENT_RECORDS_MAX, SUBSCRIPTION_LENGTH};
 use crate::http::subscriptions::{Seat, Subscribed};
 
+/// What an event with or without records is called.
+const EVENT: &str = "SubscribeToShardEvent";
 /// How soon it is looked again for what will be there in a moment.
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -82,7 +84,14 @@ pub(super) async fn run(
         subscribed,
         ends: Instant::now() + SUBSCRIPTION_LENGTH,
         check_due: Instant::now(),
-        progress: Progress { from, continuation, event_due: Instant::now(), records: 0, phase: Phase::Begins },
+        progress: Progress {
+            from,
+            continuation,
+            event_due: Instant::now(),
+            behind: Duration::ZERO,
+            records: 0,
+            phase: Phase::Begins,
+        },
         idle: None,
     };
     Ok(Body::from_stream(stream::unfold(subscription, Subscription::step)))
@@ -113,6 +122,8 @@ struct Progress {
     continuation: SequenceNumber,
     /// When there is an event even without records.
     event_due: Instant,
+    /// How far the last read was behind the newest record.
+    behind: Duration,
     /// Records in the frames so far.
     records: u64,
     phase: Phase,
@@ -134,7 +145,7 @@ impl Subscription {
         loop {
             let before = self.progress;
             let frame = self.next_frame().await?;
-            let size = frame.len();
+            let (size, behind) = (frame.len(), self.progress.behind);
             if let Ok(kept) = self.door.keep(frame) {
                 self.door.state().metrics.records_out.inc_by(self.progress.records - before.records);
                 return Some((Ok(kept), self));
@@ -142,7 +153,20 @@ impl Subscription {
             // Who waits for room holds none: it is read again when there is some.
             self.progress = before;
             self.wait_for_room(size).await;
+            if let Some(frame) = self.meanwhile(behind) {
+                return Some((Ok(frame), self));
+            }
         }
+    }
+
+    /// The event that is due although there is no room for the next records; it needs none itself.
+    fn meanwhile(&mut self, behind: Duration) -> Option<Bytes> {
+        let is_due = self.progress.phase == Phase::Goes && Instant::now() >= self.progress.event_due;
+        if !is_due || self.is_over() || self.subscribed.is_lost() {
+            return None;
+        }
+        self.progress.event_due = self.door.subscriptions().next_event();
+        self.nothing(behind).ok()
     }
 
     /// What comes next; none is the end.
@@ -164,16 +188,20 @@ impl Subscription {
             .ok()
     }
 
-    /// Until so many bytes more may be answered, or the subscription ends.
+    /// Until so many bytes more may be answered, an event is due, or the subscription ends.
     async fn wait_for_room(&self, bytes: usize) {
         let room = async {
-            self.door.has_room(bytes).await;
-            // Others wait too.
-            sleep(MOMENT).await;
+            loop {
+                // Not all who wait come back at once.
+                sleep(MOMENT.mul_f64(rand::random_range(1.0..3.0))).await;
+                if self.door.has_room(bytes) {
+                    return;
+                }
+            }
         };
         tokio::select! {
             () = room => {}
-            () = sleep_until(self.ends) => {}
+            () = sleep_until(self.progress.event_due.min(self.ends)) => {}
             () = self.subscribed.lost() => {}
         }
     }
@@ -197,6 +225,9 @@ impl Subscription {
                 self.check_consumer(&stream).await?;
             }
             if self.subscribed.is_lost() {
+                if self.is_over() {
+                    return Err(Ended(None));
+                }
                 let message = "Another subscription of this consumer has taken over the shard.";
                 return Err(self.failed(&ApiError::new(ErrorKind::ResourceInUse, message)));
             }
@@ -205,11 +236,12 @@ impl Subscription {
             let read = read.map_err(|error| self.unreadable(error))?;
             let children = if read.is_at_end { shape::children(&stream, self.shard.index) } else { Vec::new() };
             self.progress.from = read.next;
+            self.progress.behind = read.behind;
             let is_due = Instant::now() >= self.progress.event_due;
             let has_news = !read.records.is_empty() || !children.is_empty();
             if is_due || has_news {
                 self.progress.event_due = self.door.subscriptions().next_event();
-                return if has_news { self.records(&stream, &read, children) } else { self.nothing(&stream, &read) };
+                return if has_news { self.records(&stream, &read, children) } else { self.nothing(read.behind) };
             }
             self.wait(&stream, &read).await;
         }
@@ -240,14 +272,20 @@ impl Subscription {
     }
 
     /// An event without records. While nothing comes it is always the same one.
-    fn nothing(&mut self, stream: &Stream, read: &Read) -> Result<Bytes, Ended> {
-        let says = (self.progress.continuation, read.behind);
+    fn nothing(&mut self, behind: Duration) -> Result<Bytes, Ended> {
+        let says = (self.progress.continuation, behind);
         if let Some((said, frame)) = &self.idle
             && *said == says
         {
             return Ok(frame.clone());
         }
-        let frame = self.records(stream, read, Vec::new())?;
+        let event = SubscribeToShardEvent {
+            records: Vec::new(),
+            continuation_sequence_number: Some(self.progress.continuation.to_string()),
+            millis_behind_latest: millis(behind),
+            child_shards: None,
+        };
+        let frame = self.event(EVENT, &event, RECORD_FRAME_BYTES)?;
         self.idle = Some((says, frame.clone()));
         Ok(frame)
     }
@@ -266,13 +304,13 @@ impl Subscription {
         let event = SubscribeToShardEvent {
             records: read.records.iter().map(|stored| record(stream, &self.shard, stored)).collect(),
             continuation_sequence_number: (!is_last).then(|| self.progress.continuation.to_string()),
-            millis_behind_latest: u64::try_from(read.behind.as_millis()).unwrap_or(u64::MAX),
+            millis_behind_latest: millis(read.behind),
             child_shards: is_last.then_some(children),
         };
         let bytes = |size: usize| self.codec.blob_bytes(size) + RECORD_FRAME_BYTES;
         let bytes_expected: usize = read.records.iter().map(|stored| bytes(stored.size_bytes())).sum();
         self.progress.records += read.records.len() as u64;
-        let frame = self.event("SubscribeToShardEvent", &event, bytes_expected + RECORD_FRAME_BYTES * 4)?;
+        let frame = self.event(EVENT, &event, bytes_expected + RECORD_FRAME_BYTES * 4)?;
         if is_last { Err(Ended(Some(frame))) } else { Ok(frame) }
     }
 
@@ -305,4 +343,8 @@ impl Subscription {
             [(":message-type", message), (kind, name), (":content-type", content.to_str().unwrap_or_default())];
         frame(&headers, bytes_expected, |buffer| self.codec.append(buffer, payload))
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
