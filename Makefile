@@ -39,7 +39,7 @@ function-tests:
 # `rust-tests` has built the node already; without it, it is built here.
 python-tests: $(VENV)/installed $(NPM)/node_modules/installed
 	@test -x target/debug/tidemill || cargo build --workspace --bin tidemill --locked
-	$(VENV)/bin/python -m pytest tests/python
+	$(VENV)/bin/python -m pytest tests/python --durations 10
 
 $(VENV)/installed: tests/python/requirements.txt
 	python3 -m venv $(VENV)
