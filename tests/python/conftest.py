@@ -1,5 +1,6 @@
 """Starts the real node for boto3."""
 
+import atexit
 import json
 import pathlib
 import signal
@@ -24,6 +25,8 @@ class Node:
         command = [BINARY, "serve", "--manifest", path, "--data", folder / "data", "--listen", "127.0.0.1:0", "--ready-json", *options]
         self.log = (folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        # A test that fails may leave it.
+        atexit.register(self.process.kill)
         ready = self.process.stdout.readline()
         assert ready, (folder / "log").read_text()
         ready = json.loads(ready)
