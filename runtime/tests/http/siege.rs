@@ -65,7 +65,7 @@ async fn a_body_without_progress_is_given_up() {
 }
 
 /// A node whose stream `s` holds so many records of 900 KiB, and an iterator on all of them.
-async fn with_records(limits: HttpLimits, count: usize) -> (Node, String) {
+pub(crate) async fn with_records(limits: HttpLimits, count: usize) -> (Node, String) {
     let node = Node::with_limits(limits).await;
     node.ok("CreateStream", json!({ "StreamName": "s", "ShardCount": 1 })).await;
     let record = json!({ "PartitionKey": "k", "Data": base64(vec![0; 900 << 10]) });
@@ -75,11 +75,25 @@ async fn with_records(limits: HttpLimits, count: usize) -> (Node, String) {
     (node, iterator)
 }
 
-/// Asks for the records with a connection that lets the server send no more than 64 KiB of them.
-async fn ask_without_reading(node: &Node, iterator: &str) -> Response {
+/// A client over HTTP/2 that lets the server send no more than 64 KiB, unless it reads.
+pub(crate) fn narrow() -> ClientBuilder {
     let window = 65_535;
-    let client = http2().http2_initial_stream_window_size(window).http2_initial_connection_window_size(window);
-    let request = client.build().unwrap().post(node.url("/")).header("x-amz-target", "Kinesis_20131202.GetRecords");
+    http2().http2_initial_stream_window_size(window).http2_initial_connection_window_size(window)
+}
+
+/// What asks for this over HTTP/1.1.
+pub(crate) fn raw_request(operation: &str, body: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.{operation}\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Asks for the records and reads none.
+async fn ask_without_reading(node: &Node, iterator: &str) -> Response {
+    let client = narrow().build().unwrap();
+    let request = client.post(node.url("/")).header("x-amz-target", "Kinesis_20131202.GetRecords");
     let body = json!({ "ShardIterator": iterator }).to_string();
     request.header("content-type", JSON).body(body).send().await.unwrap()
 }
@@ -128,12 +142,7 @@ async fn a_connection_that_takes_no_bytes_is_cut_off() {
     node.client = http().build().unwrap();
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let body = json!({ "ShardIterator": iterator }).to_string();
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.GetRecords\r\ncontent-type: {JSON}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(raw_request("GetRecords", &body).as_bytes()).await.unwrap();
     assert_let_in(&node).await;
 }
 

@@ -11,22 +11,9 @@ use tokio::time::timeout;
 
 use super::node::{JSON, Node, Setup, base64, http};
 use super::server::PATIENCE;
-use super::siege::assert_let_in;
+use super::siege::{assert_let_in, narrow, raw_request, with_records};
 
 const SHORT: Duration = Duration::from_millis(50);
-/// What HTTP/2 grants a stream at first, and what is granted here for good.
-const WINDOW_BYTES: u32 = 65_535;
-
-/// A node whose stream `s` holds so many records of 900 KiB.
-async fn with_records(limits: HttpLimits, count: usize) -> Node {
-    let node = Node::with(Setup { limits, ..Setup::default() }).await;
-    node.ok("CreateStream", json!({ "StreamName": "s", "ShardCount": 1 })).await;
-    let record = json!({ "PartitionKey": "k", "Data": base64(vec![0; 900 << 10]) });
-    for _ in 0..count {
-        node.ok("PutRecords", json!({ "StreamName": "s", "Records": [record] })).await;
-    }
-    node
-}
 
 /// Registers a consumer; what it asks to be sent all records.
 async fn asks(node: &Node, name: &str) -> Value {
@@ -48,12 +35,6 @@ async fn subscribe(client: ClientBuilder, node: &Node, asks: &Value) -> Response
     answer
 }
 
-/// A client over HTTP/2 that lets the server send no more than 64 KiB, unless it reads.
-fn narrow() -> ClientBuilder {
-    let client = http().http2_prior_knowledge();
-    client.http2_initial_stream_window_size(WINDOW_BYTES).http2_initial_connection_window_size(WINDOW_BYTES)
-}
-
 /// Reads until this has come so often.
 async fn read(answer: &mut Response, part: &str, count: usize) {
     let (mut kept, mut found) = (Vec::new(), 0);
@@ -72,7 +53,7 @@ async fn read(answer: &mut Response, part: &str, count: usize) {
 #[tokio::test]
 async fn a_subscriber_over_http2_that_does_not_read_is_cut_off_and_gives_its_room_back() {
     let limits = HttpLimits { event_timeout: SHORT, answers_bytes_max: 2 << 20, ..HttpLimits::default() };
-    let node = with_records(limits, 3).await;
+    let (node, _) = with_records(limits, 3).await;
     let (first, second) = (asks(&node, "first").await, asks(&node, "second").await);
     let mut stalled = subscribe(narrow(), &node, &first).await;
     let mut waits = subscribe(http().http2_prior_knowledge(), &node, &second).await;
@@ -87,23 +68,19 @@ async fn a_subscriber_over_http2_that_does_not_read_is_cut_off_and_gives_its_roo
 #[tokio::test]
 async fn a_subscriber_over_http1_that_does_not_read_is_cut_off() {
     let limits = HttpLimits { write_progress_timeout: SHORT, connections_max: 1, ..HttpLimits::default() };
-    let mut node = with_records(limits, 10).await;
+    let (mut node, _) = with_records(limits, 10).await;
     let body = asks(&node, "stalled").await.to_string();
     node.client = http().build().unwrap();
     let mut stream = TcpStream::connect(node.address).await.unwrap();
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.SubscribeToShard\r\ncontent-type: {JSON}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(raw_request("SubscribeToShard", &body).as_bytes()).await.unwrap();
     assert_let_in(&node).await;
 }
 
 /// Who reads, however slowly events come, is not taken for one who does not.
 #[tokio::test]
 async fn a_subscriber_that_reads_outlives_the_patience_for_those_who_do_not() {
-    let node = with_records(HttpLimits { event_timeout: Duration::from_secs(3), ..HttpLimits::default() }, 1).await;
+    let (node, _) =
+        with_records(HttpLimits { event_timeout: Duration::from_secs(3), ..HttpLimits::default() }, 1).await;
     let asks = asks(&node, "reader").await;
     let mut reader = subscribe(narrow(), &node, &asks).await;
     // At once, and then every 4.25 s at the earliest: longer than the patience for the first.
@@ -112,7 +89,7 @@ async fn a_subscriber_that_reads_outlives_the_patience_for_those_who_do_not() {
 
 #[tokio::test]
 async fn a_stop_ends_subscriptions_in_good_order() {
-    let node = with_records(HttpLimits::default(), 1).await;
+    let (node, _) = with_records(HttpLimits::default(), 1).await;
     let (first, second) = (asks(&node, "first").await, asks(&node, "second").await);
     let mut readers =
         [subscribe(http().http2_prior_knowledge(), &node, &first).await, subscribe(http(), &node, &second).await];
@@ -129,7 +106,7 @@ async fn a_stop_ends_subscriptions_in_good_order() {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_subscriber_that_does_not_read() {
     let limits = HttpLimits { drain_timeout: SHORT, ..HttpLimits::default() };
-    let node = with_records(limits, 3).await;
+    let (node, _) = with_records(limits, 3).await;
     let asks = asks(&node, "stalled").await;
     let _stalled = subscribe(narrow(), &node, &asks).await;
     assert!(node.tasks.stop(PATIENCE).await);

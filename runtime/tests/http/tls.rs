@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
 use super::node::{Answer, JSON, Node, Setup, base64, http, http_trusting};
 use super::server::PATIENCE;
-use super::siege::assert_let_in;
+use super::siege::{assert_let_in, raw_request};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -182,12 +182,7 @@ async fn a_connection_inside_of_tls_that_takes_no_bytes_is_cut_off() {
     let body = json!({ "ShardIterator": secured.node.iterator("TRIM_HORIZON", json!({})).await }).to_string();
     secured.node.client = http().build().unwrap();
     let mut stream = secured.connect(&secured.config()).await;
-    let head = format!(
-        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: Kinesis_20131202.GetRecords\r\ncontent-type: {JSON}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(raw_request("GetRecords", &body).as_bytes()).await.unwrap();
     assert_let_in(&secured.node).await;
 }
 
