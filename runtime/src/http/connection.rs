@@ -1,7 +1,7 @@
 //! One connection: TLS or none, HTTP/1.1 or HTTP/2 with prior knowledge, told apart by its first bytes.
 //!
-//! Promises that a connection which asks nothing keeps no buffers but those of TLS, and that neither its rest nor its end loses a request
-//! that has come. It must not know what is asked.
+//! Promises that a connection which asks nothing keeps no buffers but those of TLS, and that neither its rest nor its end
+//! loses a request that has come. It must not know what is asked.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};

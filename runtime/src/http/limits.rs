@@ -77,8 +77,8 @@ pub const KEY_RULES_MAX: usize = 100;
 
 /// An answer up to here needs no room among [`HttpLimits::answers_bytes_max`]: errors and puts are always told.
 pub(super) const SMALL_ANSWER_BYTES_MAX: usize = 64 << 10;
-/// What is handed over of an answer at once over HTTP/2.
-pub(super) const PART_BYTES: usize = 64 << 10;
+/// What is handed over of an answer at once over HTTP/2: the last part is not watched, so it is one that needs no room.
+pub(super) const PART_BYTES: usize = SMALL_ANSWER_BYTES_MAX;
 /// What is set aside for a request body before any of it has arrived.
 pub(super) const BODY_RESERVED_BYTES_MAX: usize = 64 << 10;
 /// What is read, and thrown away, of a request body that an answer does not wait for.

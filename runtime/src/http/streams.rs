@@ -57,15 +57,16 @@ impl Parts {
         Self { body, rest: Bytes::new(), patience }
     }
 
-    fn next_part(&mut self) -> Frame<Bytes> {
+    fn part(&self, data: Bytes) -> Frame<Bytes> {
         let _ = GIVEN_UP.try_with(|given_up| given_up.set(Instant::now() + self.patience));
-        if self.rest.len() > PART_BYTES {
-            return Frame::data(self.rest.split_to(PART_BYTES));
-        }
+        Frame::data(data)
+    }
+
+    fn next_part(&mut self) -> Frame<Bytes> {
+        let rest = self.rest.split_to(self.rest.len().min(PART_BYTES));
         // Nobody waits for the last part to be taken: it must not keep the whole piece.
-        let last = Bytes::copy_from_slice(&self.rest);
-        self.rest.clear();
-        Frame::data(last)
+        let data = if self.rest.is_empty() { Bytes::copy_from_slice(&rest) } else { rest };
+        self.part(data)
     }
 }
 
@@ -82,6 +83,7 @@ impl hyper::body::Body for Parts {
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         polled.map_ok(|frame| match frame.into_data() {
+            Ok(piece) if piece.len() <= PART_BYTES => self.part(piece),
             Ok(piece) => {
                 self.rest = piece;
                 self.next_part()

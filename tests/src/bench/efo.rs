@@ -1,6 +1,5 @@
 //! Enhanced fan-out: how soon an event comes, how much is pushed, and what those cost who wait.
 
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use tidemill_client::{Client, PutRecord};
 use tokio::time::{interval, sleep, timeout};
 
 use super::figure::{Bar, Figure};
-use super::node::busy_secs;
+use super::node::busy_percent;
 use super::report;
 use super::rounds::{Pairs, median, micros, percentile, rounds};
 use super::sink::Sink;
@@ -58,7 +57,7 @@ pub(super) async fn latency(folder: &Path) -> Result<Vec<Figure>> {
     let node = Setup::new(folder, &format!("streams:\n  orders: {{ shards: 1 }}\n{}", idle.concat()))?.start()?;
     let _idle = subscribe_all(&node).await?;
     sleep(SETTLES).await;
-    let busy = busy_percent(&node).await?;
+    let busy = busy_percent(&node, WATCHED)?;
     let subscribers = Subscribers::connect(node.address()).await?;
     let consumer = register(&node, "orders", "reader").await?;
     let mut events = subscribers.subscribe(&consumer, "LATEST", Encoding::Json).await?;
@@ -98,12 +97,6 @@ async fn subscribe_all(node: &Node) -> Result<Idle> {
         idle.push((subscribers, subscriptions));
     }
     Ok(idle)
-}
-
-async fn busy_percent(node: &Node) -> Result<f64> {
-    let (before, start) = (busy_secs(node.process())?, Instant::now());
-    sleep(WATCHED).await;
-    Ok((busy_secs(node.process())? - before) / start.elapsed().as_secs_f64() * 100.0)
 }
 
 /// Puts records at the pace; the time of each until its event, in microseconds.
@@ -158,7 +151,6 @@ pub(super) async fn throughput(folder: &Path) -> Result<Vec<Figure>> {
         figures.push(pushed(name, &node, encoding).await?);
     }
     node.stop()?;
-    fs::remove_dir_all(folder.join(".tidemill"))?;
     Ok(figures)
 }
 

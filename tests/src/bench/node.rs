@@ -1,7 +1,8 @@
 //! How soon a node is ready, and what memory it holds when nothing happens.
 
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -9,7 +10,7 @@ use super::ROUNDS;
 use super::figure::Figure;
 use super::rounds::{median, rounds};
 use crate::build;
-use crate::node::Setup;
+use crate::node::{Node, Setup};
 
 pub(super) const START: [&str; 1] = ["node.start"];
 pub(super) const MEMORY: [&str; 1] = ["node.idle_rss"];
@@ -60,4 +61,11 @@ pub(super) fn busy_secs(process: u32) -> Result<f64> {
     let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has no name")?;
     let times: Vec<f64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
     Ok(times.iter().sum::<f64>() / TICKS_A_SECOND)
+}
+
+/// What a node works while it is watched, in percent of a core. Blocks.
+pub(super) fn busy_percent(node: &Node, watched: Duration) -> Result<f64> {
+    let before = busy_secs(node.process())?;
+    thread::sleep(watched);
+    Ok((busy_secs(node.process())? - before) / watched.as_secs_f64() * 100.0)
 }

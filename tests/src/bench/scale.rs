@@ -12,12 +12,12 @@ use tidemill_stream::stream::Stream;
 
 use super::append::SMALL_BYTES;
 use super::figure::{Bar, Figure};
-use super::node::{busy_secs, resident_mb};
+use super::node::{busy_percent, resident_mb};
 use super::rounds::{Pairs, median, micros, percentile, rounds};
 use super::store::{self, Opened};
 use super::{PUT_RECORDS, RECORD_BYTES, ROUNDS};
 use crate::build;
-use crate::node::{Node, Setup};
+use crate::node::Setup;
 
 /// Shards of the streams that are measured.
 const MANY: [u32; 4] = [10, 100, 1000, 10_000];
@@ -173,7 +173,7 @@ impl Seen {
         }
         let node = setup.start()?;
         thread::sleep(SETTLES);
-        let (busy_percent, resident_mb) = (busy_percent(&node)?, resident_mb(node.process())?);
+        let (busy_percent, resident_mb) = (busy_percent(&node, WATCHED)?, resident_mb(node.process())?);
         node.stop()?;
         Ok(Self { shards, resident_mb, busy_percent, open_ms: median(&opens)? })
     }
@@ -201,14 +201,8 @@ pub(super) fn triggers(folder: &Path) -> Result<Vec<Figure>> {
     );
     let node = Setup::new(folder, &manifest)?.start()?;
     thread::sleep(SETTLES);
-    let busy = busy_percent(&node)?;
+    let busy = busy_percent(&node, WATCHED)?;
     node.stop()?;
     let [name] = TRIGGERS;
     Ok(vec![Figure::new(name, busy, "% of a core").with_limit(2.0).with_bar(Bar::AtMost(1.0))])
-}
-
-fn busy_percent(node: &Node) -> Result<f64> {
-    let before = busy_secs(node.process())?;
-    thread::sleep(WATCHED);
-    Ok((busy_secs(node.process())? - before) / WATCHED.as_secs_f64() * 100.0)
 }
