@@ -139,8 +139,8 @@ async fn records_reach_the_function_and_a_restart_goes_on_behind_them() {
     put(&client, &["a", "b", "c", "d", "e"]).await;
     let shard = client.list_shards("orders").await.unwrap()[0].shard_id.clone();
     let iterator = client.get_shard_iterator("orders", &shard, Start::TrimHorizon).await.unwrap();
-    let report = status_where(&client, |report| records(report) == 5).await;
-    assert_eq!(report, node.status(), "what the door says is what the node says");
+    // How far behind a trigger is goes on with the clock until its batch is settled.
+    let report = status_where(&client, |report| records(report) == 5 && *report == node.status()).await;
     assert_eq!(report.functions[0].name, "f");
     node.stop().await;
 
