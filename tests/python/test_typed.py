@@ -10,6 +10,8 @@ from conftest import REPOSITORY
 COPY = REPOSITORY / "target" / "typed"
 # As the pages' own builds are, but for the time that the compiler takes.
 QUICK = {
+    # What several projects of the pages have in common is built once.
+    "CARGO_BUILD_BUILD_DIR": str(COPY.parent / "typed-build"),
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
